@@ -1,0 +1,217 @@
+/* parallel.c: the team, the denormal policy and the processor level.
+ *
+ * Team. The calling thread's OpenMP count stays at 1, and only the region below names the real team size, by its
+ * num_threads clause. That clause does not change what the members inherit, so every library called inside a
+ * piece, or between regions, sees one thread. A thread that we did not set up is put right when it first comes.
+ *
+ * Denormals. One policy: they are zero, on the way in and on the way out (FTZ and DAZ in x86's MXCSR, FZ in
+ * aarch64's FPCR). Each thread is set before its first piece; at every later region it is checked, and a library
+ * that changed it is a failure, because results would then depend on which thread ran what.
+ */
+#include "parallel_private.h"
+#include <assay/error.h>
+#include <assay/parallel.h>
+#include <omp.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A region costs some microseconds; work below this many operations is done sooner by one thread. */
+#define INLINE_COST 30000.0
+
+static int asked = 1;                           /* until as_threads_set(): one thread */
+static _Thread_local bool prepared;
+static atomic_bool no_memory;                   /* a piece found no memory; raised after its region */
+
+/* ---- Denormals ---- */
+
+#if defined(__x86_64__)
+#define FLUSH 0x8040U                           /* MXCSR: flush to zero (bit 15), denormals are zero (bit 6) */
+
+static bool flushes(void)
+{
+    return (__builtin_ia32_stmxcsr() & FLUSH) == FLUSH;
+}
+
+static void set_flush(void)
+{
+    __builtin_ia32_ldmxcsr(__builtin_ia32_stmxcsr() | FLUSH);
+}
+#elif defined(__aarch64__)
+#define FLUSH (UINT64_C(1) << 24)               /* FPCR.FZ */
+
+static bool flushes(void)
+{
+    uint64_t fpcr;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(fpcr));
+    return (fpcr & FLUSH) != 0;
+}
+
+static void set_flush(void)
+{
+    uint64_t fpcr;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(fpcr));
+    __asm__ volatile("msr fpcr, %0" : : "r"(fpcr | FLUSH));
+}
+#else
+/* No common switch: all threads keep what the processor does, which is one policy too. */
+static bool flushes(void)
+{
+    return true;
+}
+
+static void set_flush(void)
+{
+}
+#endif
+
+/* Puts the calling thread right at its first piece. False: the policy was there and somebody took it away. */
+static bool prepare(void)
+{
+    if (!prepared) {
+        set_flush();
+        prepared = true;
+    }
+    if (omp_get_max_threads() != 1)
+        omp_set_num_threads(1);
+    return flushes();
+}
+
+/* ---- The team ---- */
+
+void as_parallel_no_memory(void)
+{
+    atomic_store(&no_memory, true);
+}
+
+int as_parallel_member(void)
+{
+    return omp_get_thread_num();
+}
+
+/* After the pieces, outside a region: raises what they could not. */
+static void check_after(bool kept)
+{
+    if (atomic_load_explicit(&no_memory, memory_order_relaxed) && atomic_exchange(&no_memory, false))
+        as_fail(AS_NO_MEMORY, "no memory for the scratch of a matrix product");
+    if (!kept) {
+        prepared = false;                       /* a retry starts clean */
+        as_fail(AS_FAILED, "a thread no longer treats denormal numbers as zero: a library changed the floating-point "
+                           "control word; results would depend on the number of threads");
+    }
+}
+
+void as_parallel(ptrdiff_t n, double cost, void (*piece)(void *ctx, ptrdiff_t i), void *ctx)
+{
+    if (n <= 0)
+        return;
+    if (n == 1 || asked == 1 || cost < INLINE_COST || omp_in_parallel()) {
+        bool kept = prepare();
+        for (ptrdiff_t i = 0; i < n; i++)
+            piece(ctx, i);
+        if (!omp_in_parallel())                 /* nested: the region around it checks */
+            check_after(kept);
+        return;
+    }
+    int team = n < asked ? (int)n : asked;
+    ptrdiff_t grain = n / ((ptrdiff_t)team * 8) + 1;      /* who runs which piece: changes no bits */
+    int kept = 1;
+    check_after(prepare());
+#pragma omp parallel num_threads(team) reduction(&& : kept)
+    {
+        kept = prepare();
+#pragma omp for schedule(dynamic, grain)
+        for (ptrdiff_t i = 0; i < n; i++)
+            piece(ctx, i);
+    }
+    check_after(kept);
+}
+
+void as_threads_set(int n)
+{
+    if (n < 1)
+        as_fail(AS_REFUSED, "%d threads: at least one is needed", n);
+    asked = n;
+    omp_set_dynamic(0);
+    omp_set_max_active_levels(1);
+    (void)as_threads_seen();
+}
+
+int as_threads(void)
+{
+    return asked;
+}
+
+int as_threads_seen(void)
+{
+    int seen = 0, kept = 1;
+    prepare();
+#pragma omp parallel num_threads(asked) reduction(&& : kept) reduction(+ : seen)
+    {
+        kept = prepare();
+        seen = 1;
+    }
+    check_after(kept);
+    return seen;
+}
+
+/* ---- The processor level ---- */
+
+static const char *const level_names[] = { "portable", "avx2", "avx512" };
+static pthread_once_t level_once = PTHREAD_ONCE_INIT;
+static enum as_level level;
+static const char *refusal;
+
+static enum as_level processor_level(void)
+{
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"))
+        return AS_AVX512;
+    if (avx2)
+        return AS_AVX2;
+#endif
+    return AS_PORTABLE;
+}
+
+static void read_level(void)
+{
+    static char sentence[160];                  /* stays: as_say() would recycle it */
+    enum as_level has = processor_level();
+    const char *want = getenv("ASSAY_ISA");
+    level = has;
+    if (!want || !*want)
+        return;
+    for (int i = AS_PORTABLE; i <= AS_AVX512; i++)
+        if (strcmp(want, level_names[i]) == 0) {
+            if (i <= (int)has)
+                level = (enum as_level)i;
+            else
+                refusal = strcpy(sentence, as_say("ASSAY_ISA=%s: this processor has %s at most; unset it or set it "
+                                                  "lower", level_names[i], level_names[has]));
+            return;
+        }
+    refusal = strcpy(sentence, as_say("ASSAY_ISA=%.40s is unknown; it can be portable, avx2 or avx512", want));
+}
+
+enum as_level as_level(void)
+{
+    pthread_once(&level_once, read_level);
+    return level;
+}
+
+const char *as_level_name(enum as_level l)
+{
+    return l >= AS_PORTABLE && l <= AS_AVX512 ? level_names[l] : "unknown";
+}
+
+const char *as_level_refusal(void)
+{
+    pthread_once(&level_once, read_level);
+    return refusal;
+}

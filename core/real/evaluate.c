@@ -1,0 +1,115 @@
+/* evaluate.c: metrics of a model over a split. Sums go example by example, in order, in double: the value does
+ * not depend on the evaluation batch size but for the products' own last bits. */
+#include "train.h"
+
+#include <math.h>
+#include <string.h>
+
+struct target { const struct as_batch *batch; int field; ptrdiff_t time, width; bool real_valued; };
+
+static struct target find_target(const struct as_batch *b)
+{
+    struct target t = { .batch = b, .field = -1, .time = 1, .width = 1 };
+
+    for (int i = 0; i < b->n_fields; i++)
+        if (strcmp(b->field[i].name, "target") == 0)
+            t.field = i;
+    if (t.field < 0)
+        as_fail(AS_REFUSED, "the data has no field 'target' to be measured against");
+    t.real_valued = !b->field[t.field].integer;
+    for (int i = 0; i < b->field[t.field].rank; i++)
+        if (b->field[t.field].dim[i] == AS_TIME)
+            t.time = b->time;
+        else
+            t.width *= b->field[t.field].dim[i];
+    return t;
+}
+
+static void add_example(const struct target *t, const struct as_metric *metric, const struct as_node *output,
+                        ptrdiff_t row, const real *weight, double *sum, double *total)
+{
+    ptrdiff_t k = output->dim[output->rank - 1];
+
+    for (ptrdiff_t s = 0; s < t->time; s++) {
+        ptrdiff_t at = row * t->time + s;
+
+        if (weight[at] == R(0.0))
+            continue;
+        *sum += (double)weight[at] *
+                metric->value(output->x + at * k, k, t->real_valued ? 0 : t->batch->i[t->field][at],
+                              t->real_valued ? t->batch->x[t->field] + at * t->width : NULL);
+        *total += (double)weight[at];
+    }
+}
+
+static void check_shapes(const struct target *t, const struct as_metric *metric, const struct as_node *output)
+{
+    ptrdiff_t k = output->dim[output->rank - 1];
+
+    if (as_node_size(output) / (k ? k : 1) != t->batch->batch * t->time)
+        as_fail(AS_REFUSED, "metric %s: the model gives %td outputs a batch and the data has %td targets", metric->name,
+                as_node_size(output) / (k ? k : 1), t->batch->batch * t->time);
+    if (metric->real_target != t->real_valued)
+        as_fail(AS_REFUSED, "metric %s wants %s and the data has %s", metric->name,
+                metric->real_target ? "real targets" : "classes", t->real_valued ? "real targets" : "classes");
+    if (t->real_valued && t->width != k)
+        as_fail(AS_REFUSED, "metric %s: the model gives %td numbers and the target has %td", metric->name, k, t->width);
+}
+
+void as_evaluate_all(struct as_model *m, struct as_data *d, enum as_split split, ptrdiff_t count, ptrdiff_t batch,
+                     int n_metrics, const struct as_metric *const *metrics, struct as_score *scores,
+                     float *const *per_example)
+{
+    const struct as_data_shape *shape = as_data_describe(d);
+    struct as_tape *t = as_tape_new();
+    struct as_arena *a = as_arena_new();
+
+    if (count == 0 || (shape->count[split] && count > shape->count[split]))
+        count = shape->count[split];
+    if (count == 0)
+        as_fail(AS_REFUSED, "a generator has no end: say how many examples are to be evaluated");
+    as_tape_record(t, false);
+    memset(scores, 0, (size_t)n_metrics * sizeof *scores);
+    for (ptrdiff_t first = 0; first < count; first += batch) {
+        ptrdiff_t n = count - first < batch ? count - first : batch, positions;
+        struct as_batch *b;
+        struct as_node *output;
+        struct target target;
+        double total;
+        real *weight;
+
+        as_arena_reset(a, 0);
+        as_tape_reset(t);
+        b = as_batch_fill(d, a, split, (uint64_t)first, n, NULL);
+        output = as_model_forward(m, t, b, false, (struct as_key){ 0 });
+        weight = position_weights(a, b, &positions, &total);
+        target = find_target(b);
+        for (int i = 0; i < n_metrics; i++) {
+            check_shapes(&target, metrics[i], output);
+            for (ptrdiff_t r = 0; r < n; r++) {
+                double sum = 0, w = 0;
+
+                add_example(&target, metrics[i], output, r, weight, &sum, &w);
+                scores[i].sum += sum;
+                scores[i].weight += w;
+                if (per_example && per_example[i])
+                    per_example[i][first + r] = (float)(w > 0 ? sum / w : 0);
+            }
+        }
+    }
+    for (int i = 0; i < n_metrics; i++) {
+        scores[i].value = scores[i].weight > 0 ? scores[i].sum / scores[i].weight : (double)NAN;
+        scores[i].examples = count;
+    }
+    as_tape_free(t);
+    as_arena_free(a);
+}
+
+struct as_score as_evaluate(struct as_model *m, struct as_data *d, enum as_split split, ptrdiff_t count,
+                            ptrdiff_t batch, const struct as_metric *metric, float *per_example)
+{
+    struct as_score score;
+
+    as_evaluate_all(m, d, split, count, batch, 1, &metric, &score, &per_example);
+    return score;
+}

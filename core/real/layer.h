@@ -1,0 +1,91 @@
+/* layer.h: what a layer and a model are inside core. Plug-ins see neither. */
+#ifndef ASSAY_CORE_LAYER_H
+#define ASSAY_CORE_LAYER_H
+
+#include <assay/config.h>
+#include <assay/train.h>
+
+#define AS_MAX_WEIGHTS 32
+#define AS_MAX_STATES 8
+#define AS_MAX_CHILDREN 128
+#define AS_MAX_PORTS 6
+#define AS_PATH 160
+
+struct weight_slot {                 /* one weight or running statistic */
+    char name[AS_PATH];              /* "block0.mixer.W_q" */
+    enum as_kind kind;
+    struct as_init init;
+    bool used, statistic;
+    ptrdiff_t at;                    /* place in the model's flat store */
+    struct as_node node;             /* over that place; outlives every tape */
+};
+
+struct state_slot {
+    char name[32];
+    struct as_init init;
+    bool used;
+    int rank;
+    ptrdiff_t dim[AS_MAX_RANK];      /* dim[0] == AS_ANY: the batch */
+    real *value;                     /* streaming only: (batch, ...) */
+};
+
+struct child_slot { int slot, copy; struct as_layer *layer; };
+
+struct as_layer {
+    struct as_model *model;
+    const struct as_entry *entry;
+    const struct as_variant *variant;
+    void *opt;
+    char path[AS_PATH];              /* where it stands: "block0.mixer" */
+    char key[AS_PATH];               /* its configuration key: "mixer"; "" for the model */
+    uint64_t tag;                    /* hash of the path: keys its draws */
+    int n_in;
+    struct as_spec in[AS_MAX_PORTS], out;
+    int n_weights, n_states, n_children;
+    struct weight_slot weight[AS_MAX_WEIGHTS];
+    struct state_slot state[AS_MAX_STATES];
+    struct child_slot child[AS_MAX_CHILDREN];
+    const struct as_impl *impl;      /* NULL: the graph */
+    const struct as_impl *stepper;   /* the implementation whose step() streams; NULL: the graph */
+};
+
+struct extra { char name[48]; struct as_node *node; };
+
+struct as_model {
+    struct as_config *cfg;           /* borrowed while it is being built */
+    struct as_data_shape data;
+    struct as_layer *root;
+    struct as_layer **layer;         /* every layer, in plan order */
+    int n_layers, room_layers;
+    ptrdiff_t n_store;
+    real *store, *gradient;
+    uint64_t seed;
+    ptrdiff_t position;              /* streaming: time index of the next step */
+    bool streaming;
+    struct extra output[8], loss[8]; /* of the pass under way */
+    int n_outputs, n_losses;
+    struct as_arena *state_arena;
+};
+
+#define layer_build AS_REAL(as_layer_build_)
+#define layer_run AS_REAL(as_layer_run_)
+#define layer_free AS_REAL(as_layer_free_)
+#define layer_draw_weights AS_REAL(as_layer_draw_weights_)
+#define model_field AS_REAL(model_field_)
+#define model_extra_loss AS_REAL(as_model_extra_loss_)
+
+/* Plans the filler of configuration key `key` (default def) for these inputs; NULL when it is "none". */
+struct as_layer *layer_build(struct as_model *m, const char *key, const char *def, const char *path, int n_in,
+                             const struct as_spec *in);
+/* Runs a layer on nodes by its own implementation. */
+struct as_node *layer_run(struct as_layer *l, struct as_tape *t, bool training, struct as_key key, int n_in,
+                          struct as_node *const *in);
+void layer_free(struct as_layer *l);
+/* Initial values of all weights of a layer, into the model's store. */
+void layer_draw_weights(struct as_layer *l, uint64_t seed);
+/* The field of a batch as a node without gradient, or NULL when there is none of that name. */
+struct as_node *model_field(struct as_tape *t, const struct as_batch *b, const char *name);
+/* The auxiliary loss called `name` of the last pass, or NULL. */
+struct as_node *model_extra_loss(struct as_model *m, const char *name);
+
+#endif

@@ -1,0 +1,121 @@
+/* ops_depthwise.c: the causal depthwise convolution, one short filter a channel, as in linear-attention layers.
+ *
+ * Cut over rows of the batch and blocks of time. The gradient of the filters is one partial sum a piece, added in
+ * the order of the pieces.
+ */
+#include "ops_private.h"
+
+#include "../kernel/kernels.h"
+#include "../kernel/sequence.h"
+
+#ifdef ASSAY_DOUBLE
+#define FORWARD depthwise_forward
+#define BACKWARD depthwise_backward
+#else
+#define FORWARD as_sequence_kernels()->depthwise_forward
+#define BACKWARD as_sequence_kernels()->depthwise_backward
+#endif
+
+struct depthwise {
+    struct as_depthwise_piece p;         /* at row 0 of the batch */
+    ptrdiff_t batch, blocks, each;
+    real *parts;
+    void (*run)(const struct as_depthwise_piece *p);
+};
+
+static void depthwise_piece(void *ctx, ptrdiff_t i)
+{
+    const struct depthwise *s = ctx;
+    struct as_depthwise_piece p = s->p;
+    ptrdiff_t b = i / s->blocks, offset = b * p.time * p.width;
+    p.start = i % s->blocks * s->each;
+    p.stop = p.start + s->each < p.time ? p.start + s->each : p.time;
+    p.x += offset;
+    if (p.y)
+        p.y += offset;
+    if (p.dy)
+        p.dy += offset;
+    if (p.dx)
+        p.dx += offset;
+    if (s->parts)
+        p.part = s->parts + i * (p.taps + 1) * p.width;
+    s->run(&p);
+}
+
+/* w (d, taps) -> (taps, d), from the arena. */
+static real *transposed(struct as_tape *t, const struct as_node *w)
+{
+    ptrdiff_t d = w->dim[0], taps = w->dim[1];
+    real *out = as_arena_take(as_tape_arena(t), as_size((size_t)(d * taps), sizeof *out));
+    for (ptrdiff_t c = 0; c < d; c++)
+        for (ptrdiff_t j = 0; j < taps; j++)
+            out[j * d + c] = w->x[c * taps + j];
+    return out;
+}
+
+static struct depthwise depthwise_of(const struct as_node *x, const struct as_node *w)
+{
+    struct depthwise s = { .p = { .time = x->dim[1], .width = x->dim[2], .taps = w->dim[1], .x = x->x },
+                           .batch = x->dim[0] };
+    s.each = s.p.width > 0 && AS_CUT / s.p.width > 64 ? AS_CUT / s.p.width : 64;
+    s.blocks = (s.p.time + s.each - 1) / s.each;
+    return s;
+}
+
+static void run_depthwise(struct depthwise *s, double passes)
+{
+    as_parallel(s->batch * s->blocks,
+                passes * (double)s->batch * (double)s->p.time * (double)s->p.width * (double)s->p.taps,
+                depthwise_piece, s);
+}
+
+static void depthwise_back(struct as_tape *t, struct as_note *note)
+{
+    struct as_node *x = note->in[0], *w = note->in[1], *bias = note->in[2];
+    struct as_arena *arena = as_tape_arena(t);
+    struct depthwise s = depthwise_of(x, w);
+    ptrdiff_t d = s.p.width, taps = s.p.taps, pieces = s.batch * s.blocks;
+    s.p.dx = as_gradient_open(t, x, &s.p.fresh_x);
+    real *dw = as_gradient(t, w), *dbias = bias ? as_gradient(t, bias) : NULL;
+    size_t mark = as_arena_mark(arena);
+    s.p.w = transposed(t, w);
+    s.p.dy = note->out->dx;
+    if (dw || dbias)
+        s.parts = as_arena_take(arena, as_size((size_t)(pieces * (taps + 1) * d), sizeof *s.parts));
+    s.run = BACKWARD;
+    run_depthwise(&s, 2.0);
+    if (s.parts) {
+        real *sum = as_arena_take(arena, as_size((size_t)((taps + 1) * d), sizeof *sum));
+        as_op_reduce(t, 1, pieces, (taps + 1) * d, s.parts, R(1.0), sum, false);
+        for (ptrdiff_t c = 0; dw && c < d; c++)
+            for (ptrdiff_t j = 0; j < taps; j++)
+                dw[c * taps + j] += sum[j * d + c];
+        for (ptrdiff_t c = 0; dbias && c < d; c++)
+            dbias[c] += sum[taps * d + c];
+    }
+    as_arena_reset(arena, mark);
+}
+
+struct as_node *as_conv_causal(struct as_tape *t, struct as_node *x, struct as_node *w, struct as_node *bias)
+{
+    as_op_reals("conv_causal", x);
+    as_op_reals("conv_causal", w);
+    if (x->rank != 3 || w->rank != 2 || w->dim[0] != x->dim[2] || w->dim[1] < 1)
+        as_fail(AS_FAILED, "conv_causal: x %s must be (batch, time, d) and the filters %s (d, taps)", as_op_dims(x),
+                as_op_dims(w));
+    if (bias && (bias->dtype != AS_REALS || as_node_size(bias) != x->dim[2]))
+        as_fail(AS_FAILED, "conv_causal: the bias %s must have one real number for each of the %td channels",
+                as_op_dims(bias), x->dim[2]);
+    struct as_node *out = as_node_like(t, x);
+    struct as_arena *arena = as_tape_arena(t);
+    size_t mark = as_arena_mark(arena);
+    struct depthwise s = depthwise_of(x, w);
+    s.p.w = transposed(t, w);
+    s.p.bias = bias ? bias->x : NULL;
+    s.p.y = out->x;
+    s.run = FORWARD;
+    run_depthwise(&s, 1.0);
+    as_arena_reset(arena, mark);
+    (void)as_note_new(t, depthwise_back, out, 3, (struct as_node *[]){ x, w, bias });
+    return out;
+}

@@ -1,0 +1,55 @@
+/* ops_private.h: what the operators of core share: shapes, sentences, and how loops are cut.
+ *
+ * Every loop over numbers is cut by problem size alone (AS_CUT numbers a piece, or whole rows), and sums over
+ * pieces are added in the order of their index, so results have the same bits whatever the team.
+ */
+#ifndef ASSAY_OPS_PRIVATE_H
+#define ASSAY_OPS_PRIVATE_H
+
+#include "tape.h"
+
+#include <assay/error.h>
+#include <assay/kernel.h>
+#include <assay/ops.h>
+#include <assay/parallel.h>
+
+#include <string.h>
+#include <tgmath.h>
+
+enum { AS_CUT = 1 << 14, AS_BLOCK = 256 };      /* numbers a piece; numbers a buffer on the stack */
+
+#define as_op_dims AS_REAL(as_op_dims)
+#define as_op_axis AS_REAL(as_op_axis)
+#define as_op_reals AS_REAL(as_op_reals)
+#define as_op_ints AS_REAL(as_op_ints)
+#define as_op_lengths AS_REAL(as_op_lengths)
+#define as_op_sum AS_REAL(as_op_sum)
+#define as_op_dot AS_REAL(as_op_dot)
+#define as_op_rows AS_REAL(as_op_rows)
+#define as_op_add AS_REAL(as_op_add)
+#define as_op_reduce AS_REAL(as_op_reduce)
+
+/* "(2, 3, 4)", from as_say(). */
+const char *as_op_dims(const struct as_node *a);
+/* 0..rank-1 for an axis that may count from the end; raises when there is none. */
+int as_op_axis(const char *op, const struct as_node *a, int axis);
+/* Raises unless the node holds real numbers, or integers. */
+void as_op_reals(const char *op, const struct as_node *a);
+void as_op_ints(const char *op, const struct as_node *a);
+/* Gives out the lengths of the first input with lengths and the same first two sizes. */
+void as_op_lengths(struct as_node *out, int n_in, struct as_node *const *in);
+
+/* Sixteen running sums, folded in a fixed order. */
+real as_op_sum(ptrdiff_t n, const real *x);
+real as_op_dot(ptrdiff_t n, const real *x, const real *y);
+
+/* Rows in pieces of about AS_CUT numbers: run(ctx, from, to) for from <= row < to. cost: operations a number. */
+void as_op_rows(ptrdiff_t rows, ptrdiff_t width, double cost, void (*run)(void *ctx, ptrdiff_t from, ptrdiff_t to),
+                void *ctx);
+/* y += x. fresh: y starts from zero. */
+void as_op_add(ptrdiff_t n, const real *x, real *y, bool fresh);
+/* y (outer, inner) = or += (add) the sum over m of x (outer, m, inner), times `factor`. Scratch from the arena. */
+void as_op_reduce(struct as_tape *t, ptrdiff_t outer, ptrdiff_t m, ptrdiff_t inner, const real *x, real factor,
+                  real *y, bool add);
+
+#endif

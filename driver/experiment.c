@@ -1,0 +1,380 @@
+/* experiment.c: finding, reading and checking experiment files. The sections are taken in by experiment_take.c. */
+#include "experiment_impl.h"
+#include "file.h"
+#include "ini.h"
+
+#include <assay/error.h>
+#include <dirent.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DEFAULT_SEEDS 10
+
+/* --- places -------------------------------------------------------------------------------------------------- */
+
+/* Folder number i, or NULL after the last. */
+static char *folder(int i)
+{
+    const char *home = getenv("ASSAY_HOME");
+    if (home && *home && i == 0)
+        return file_text("%s/experiments", home);
+#ifdef ASSAY_DATADIR
+    if (i == (home && *home))
+        return file_text("%s/experiments", ASSAY_DATADIR);
+#endif
+    return NULL;
+}
+
+static char *find_path(const char *name)
+{
+    char *dir;
+    if (strchr(name, '/'))
+        return file_text("%s", name);
+    for (int i = 0; (dir = folder(i)); i++) {
+        char *path = file_text("%s/%s.ini", dir, name);
+        free(dir);
+        if (file_exists(path))
+            return path;
+        free(path);
+    }
+    return NULL;
+}
+
+static const char *not_found(const char *name)
+{
+    int n;
+    struct experiment_line *line = experiment_list(&n);
+    const char **names = more(NULL, n, sizeof *names);
+    for (int i = 0; i < n; i++)
+        names[i] = line[i].name;
+    names[n] = NULL;
+    const char *nearest = as_nearest(name, names);
+    const char *why = nearest ? as_say("there is no experiment %s: did you mean %s?", name, nearest)
+                              : as_say("there is no experiment %s; `assay list experiments` shows all", name);
+    free(names);
+    experiment_list_free(line, n);
+    return why;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const struct experiment_line *x = a, *y = b;
+    return strcmp(x->name, y->name);
+}
+
+/* Title, papers and minutes only; a broken file is listed with its complaint as title. */
+static struct experiment_line read_line(const char *path, const char *name)
+{
+    struct experiment_line line = { .name = file_text("%s", name), .minutes = (double)NAN };
+    const char *why;
+    struct ini *ini = ini_read(path, &why);
+    if (!ini)
+        line.title = file_text("(unreadable) %s", why);
+    for (int i = 0; ini && i < ini->n; i++) {
+        const struct ini_entry *e = &ini->entry[i];
+        if (strcmp(e->section, "experiment"))
+            continue;
+        if (!strcmp(e->key, "title"))
+            line.title = file_text("%s", e->value);
+        if (!strcmp(e->key, "papers"))
+            line.papers = file_text("%s", e->value);
+        if (!strcmp(e->key, "minutes"))
+            as_parse_num(e->value, &line.minutes);
+    }
+    ini_free(ini);
+    if (!line.title)
+        line.title = file_text("(no title)");
+    if (!line.papers)
+        line.papers = file_text("%s", "");
+    return line;
+}
+
+/* The name of an experiment file that is shown, or NULL. Files that begin with '_' are there to be included. */
+static char *shown_name(const char *file)
+{
+    size_t m = strlen(file);
+    return m < 5 || strcmp(file + m - 4, ".ini") || strchr("._", *file) ? NULL : file_text("%.*s", (int)m - 4, file);
+}
+
+struct experiment_line *experiment_list(int *n)
+{
+    struct experiment_line *line = more(NULL, 0, sizeof *line);
+    char *dir;
+    *n = 0;
+    for (int i = 0; (dir = folder(i)); i++) {
+        DIR *d = opendir(dir);
+        for (struct dirent *entry; d && (entry = readdir(d));) {
+            char *name = shown_name(entry->d_name);
+            bool known = !name;
+            for (int k = 0; k < *n && !known; k++)
+                known = !strcmp(line[k].name, name);
+            if (!known) {
+                char *path = file_text("%s/%s", dir, entry->d_name);
+                line = more(line, *n, sizeof *line);
+                line[(*n)++] = read_line(path, name);
+                free(path);
+            }
+            free(name);
+        }
+        if (d)
+            closedir(d);
+        free(dir);
+    }
+    qsort(line, (size_t)*n, sizeof *line, by_name);
+    return line;
+}
+
+void experiment_list_free(struct experiment_line *line, int n)
+{
+    for (int i = 0; i < n; i++) {
+        free(line[i].name);
+        free(line[i].title);
+        free(line[i].papers);
+    }
+    free(line);
+}
+
+/* --- checks that need the whole file ------------------------------------------------------------------------- */
+
+static int line_of(const struct ini *ini, const char *kind, const char *name, const char *key)
+{
+    const char *section = as_say("%s %s", kind, name);
+    int first = 0;
+    for (int i = 0; i < ini->n; i++) {
+        if (strcmp(ini->entry[i].section, section))
+            continue;
+        if (!first || (key && !strcmp(ini->entry[i].key, key)))
+            first = ini->entry[i].line;
+    }
+    return first;
+}
+
+static const char *check_claims(struct experiment *e, const struct ini *ini)
+{
+    for (int i = 0; i < e->n_claims; i++) {
+        struct claim_text *c = &e->claim[i];
+        struct claim_error err = { 0 };
+        e->claim_line[i] = line_of(ini, "claim", c->name, NULL);
+        struct claim *parsed = claim_parse(c, &err);
+        claim_free(parsed);
+        if (parsed)
+            continue;
+        int line = line_of(ini, "claim", c->name, err.field);
+        if (err.column)
+            return as_say("%s:%d: claim %s, `%s` column %d: %s", e->path, line, c->name, err.field, err.column,
+                          err.text);
+        return as_say("%s:%d: claim %s: %s", e->path, line, c->name, err.text);
+    }
+    return NULL;
+}
+
+/* One key has one place. `where` is that of the second. */
+static const char *check_axis(const struct experiment *e, const char *key, bool tuned)
+{
+    if (!tuned && config_find(e->base, key))
+        return as_say("%s: %s has one value and varies as well; remove it from one of the sections", e->path, key);
+    if (tuned && axis_find(e->vary, e->n_vary, key))
+        return as_say("%s: %s is tuned and varies; remove it from one of the sections", e->path, key);
+    for (int i = 0; i < e->n_arms; i++)
+        if (config_find(e->arm[i].set, key))
+            return as_say("%s: %s stands in [arm %s] and in [%s]; remove it from one of them", e->path, key,
+                          e->arm[i].name, tuned ? "tune" : "vary");
+    return NULL;
+}
+
+static const char *check_rest(struct experiment *e, const struct ini *ini)
+{
+    const char *why = NULL;
+    if (!e->title)
+        return as_say("%s: [experiment] has no title", e->path);
+    for (int i = 0; i < e->n_vary && !why; i++)
+        why = check_axis(e, e->vary[i].key, false);
+    for (int i = 0; i < e->n_tune && !why; i++)
+        why = check_axis(e, e->tune[i].key, true);
+    for (int i = 0; i < e->n_figures && !why; i++) {
+        struct figure *f = &e->figure[i];
+        f->line = line_of(ini, "figure", f->name, NULL);
+        if (!f->kind)
+            why = as_say("%s:%d: figure %s has no kind", e->path, f->line, f->name);
+    }
+    return why ? why : check_claims(e, ini);
+}
+
+/* --- reading --------------------------------------------------------------------------------------------------- */
+
+static const char *take_entries(struct experiment *e, const struct ini *ini)
+{
+    for (int i = 0; i < ini->n; i++) {
+        const struct ini_entry *k = &ini->entry[i];
+        if (!strcmp(k->section, "quick"))
+            continue;
+        const char *why = experiment_take(e, k->section, k->key, k->value, true);
+        if (why)
+            return as_say("%s:%d: %s", k->file, k->line, why);
+    }
+    return NULL;
+}
+
+static const char *apply_quick(struct experiment *e, const struct ini *ini)
+{
+    const char **key = more(NULL, ini->n, sizeof *key), **value = more(NULL, ini->n, sizeof *value);
+    int n = 0;
+    for (int i = 0; i < ini->n; i++) {
+        if (strcmp(ini->entry[i].section, "quick"))
+            continue;
+        key[n] = ini->entry[i].key;
+        value[n++] = ini->entry[i].value;
+    }
+    const char *why = n ? experiment_override(e, key, value, n)
+                        : "there is no section [quick], which says what --quick makes smaller";
+    if (why)
+        why = as_say("%s: [quick]: %s", e->path, why);
+    free(key);
+    free(value);
+    return why;
+}
+
+static const char *apply_overrides(struct experiment *e, const char *const *text, int n)
+{
+    const char **key = more(NULL, n, sizeof *key), **value = more(NULL, n, sizeof *value), *why = NULL;
+    for (int i = 0; i < n && !why; i++) {
+        const char *equals = strchr(text[i], '=');
+        if (!equals || equals == text[i] || !equals[1]) {
+            why = as_say("--set %s: write --set KEY=VALUE", text[i]);
+            break;
+        }
+        size_t m = (size_t)(equals - text[i]);
+        while (m > 0 && text[i][m - 1] == ' ')
+            m--;
+        key[i] = file_text("%.*s", (int)m, text[i]);
+        value[i] = equals + 1 + strspn(equals + 1, " ");
+    }
+    if (!why && n)
+        why = experiment_override(e, key, value, n);
+    if (why && strncmp(why, "--set", 5))
+        why = as_say("--set: %s", why);
+    for (int i = 0; i < n; i++)
+        free((char *)key[i]);
+    free(key);
+    free(value);
+    return why;
+}
+
+static char *name_of(const char *path)
+{
+    const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path, *dot = strrchr(base, '.');
+    return dot && !strcmp(dot, ".ini") ? file_text("%.*s", (int)(dot - base), base) : file_text("%s", base);
+}
+
+static void default_seeds(struct experiment *e)
+{
+    if (e->n_seeds)
+        return;
+    e->seed = more(NULL, DEFAULT_SEEDS - 1, sizeof *e->seed);
+    for (e->n_seeds = 0; e->n_seeds < DEFAULT_SEEDS; e->n_seeds++)
+        e->seed[e->n_seeds] = e->n_seeds;
+}
+
+struct experiment *experiment_read(const char *name, const char *const *overrides, int n_overrides, bool quick,
+                                   const char **why)
+{
+    char *path = find_path(name);
+    if (!path) {
+        *why = not_found(name);
+        return NULL;
+    }
+    struct ini *ini = ini_read(path, why);
+    if (!ini) {
+        free(path);
+        return NULL;
+    }
+    struct experiment *e = more(NULL, 0, sizeof *e);
+    e->path = path;
+    e->name = name_of(path);
+    e->minutes = (double)NAN;
+    e->quick = quick;
+    e->base = as_config_new();
+    *why = take_entries(e, ini);
+    default_seeds(e);
+    if (!*why && quick)
+        *why = apply_quick(e, ini);
+    if (!*why)
+        *why = apply_overrides(e, overrides, n_overrides);
+    if (!*why)
+        *why = check_rest(e, ini);
+    if (!e->n_tune)
+        e->n_tune_seeds = 0;
+    if (*why)
+        *why = as_say("%s", *why);        /* it may borrow from what goes now */
+    ini_free(ini);
+    if (!*why)
+        return e;
+    experiment_free(e);
+    return NULL;
+}
+
+static void axes_free(struct axis *axis, int n)
+{
+    while (n)
+        axis_remove(axis, &n, &axis[n - 1]);
+    free(axis);
+}
+
+static void claims_free(struct experiment *e)
+{
+    for (int i = 0; i < e->n_claims; i++) {
+        free((char *)e->claim[i].name);
+        free((char *)e->claim[i].that);
+        free((char *)e->claim[i].given);
+        free((char *)e->claim[i].source);
+        free((char *)e->claim[i].alpha);
+    }
+    free(e->claim);
+    free(e->claim_line);
+}
+
+static void figures_free(struct experiment *e)
+{
+    for (int i = 0; i < e->n_figures; i++) {
+        free(e->figure[i].name);
+        free(e->figure[i].kind);
+        free(e->figure[i].x);
+        free(e->figure[i].y);
+        free(e->figure[i].by);
+        as_config_free(e->figure[i].set);
+    }
+    free(e->figure);
+}
+
+void experiment_free(struct experiment *e)
+{
+    if (!e)
+        return;
+    for (int i = 0; i < e->n_arms; i++) {
+        free(e->arm[i].name);
+        as_config_free(e->arm[i].set);
+    }
+    for (int i = 0; i < e->n_evals; i++) {
+        free(e->eval[i].name);
+        axes_free(e->eval[i].axis, e->eval[i].n_axes);
+        as_config_free(e->eval[i].set);
+    }
+    axes_free(e->vary, e->n_vary);
+    axes_free(e->tune, e->n_tune);
+    claims_free(e);
+    figures_free(e);
+    texts_free(e->metric, e->n_metrics);
+    as_config_free(e->base);
+    free(e->arm);
+    free(e->eval);
+    free(e->seed);
+    free(e->tune_seed);
+    free(e->name);
+    free(e->path);
+    free(e->title);
+    free(e->papers);
+    free(e->note);
+    free(e);
+}

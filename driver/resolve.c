@@ -1,0 +1,300 @@
+/* resolve.c: see resolve.h. */
+#include "resolve.h"
+#include "data.h"
+#include "file.h"
+
+#include <assay/error.h>
+#include <assay/parallel.h>
+#include <assay/registry.h>
+#include <assay/study.h>
+#include <assay/train.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* --- one configuration --------------------------------------------------------------------------------------- */
+
+struct building {
+    const struct experiment *e;
+    struct as_config *cfg;
+    bool check_evals;
+    struct resolved *out;
+    struct as_data *train, *valid;
+    struct as_model *model;
+    struct as_trainer *trainer;
+};
+
+static struct as_data *open_data(struct as_config *cfg, const struct as_stored **stored)
+{
+    const char *why = NULL;
+    *stored = data_stored(cfg, &why);
+    if (why)
+        as_fail(AS_REFUSED, "%s", why);
+    return as_data_open(cfg, 0, *stored);
+}
+
+/* The training data with other keys laid over; what nobody reads is refused under the name it was given. */
+static struct as_data *open_changed(const struct as_config *cfg, const char *what, int n, const char *const *key,
+                                    const char *const *text)
+{
+    struct as_config *copy = as_config_copy(cfg);
+    const struct as_stored *stored;
+    for (int i = 0; i < n; i++) {
+        as_config_set(copy, key[i], text[i], true);
+        for (size_t k = 0; k < copy->n; k++)
+            if (!strcmp(copy->entry[k].key, key[i]))
+                copy->entry[k].read = false;
+    }
+    struct as_data *d = open_data(copy, &stored);
+    for (size_t k = 0; k < copy->n; k++)         /* keys of the model are not read yet, and no matter here */
+        if (strncmp(copy->entry[k].key, "data.", 5))
+            copy->entry[k].given = false;
+    const char *why = as_config_unread(copy);
+    as_config_free(copy);
+    if (why)
+        as_fail(AS_REFUSED, "%s: %s", what, why);
+    return d;
+}
+
+static struct as_data *open_valid(struct as_config *cfg)
+{
+    static const char prefix[] = "valid.data.";
+    const char *key[64], *text[64];
+    int n = 0;
+    for (size_t i = 0; i < cfg->n && n < 64; i++) {
+        struct as_config_entry *e = &cfg->entry[i];
+        if (strncmp(e->key, prefix, sizeof prefix - 1))
+            continue;
+        e->read = true;
+        key[n] = e->key + strlen("valid.");
+        text[n++] = e->text;
+    }
+    return open_changed(cfg, "[valid]", n, key, text);
+}
+
+static void check_evals(struct building *b)
+{
+    for (int i = 0; i < b->e->n_evals; i++) {
+        const struct eval *v = &b->e->eval[i];
+        int n = eval_keys(v);
+        const char **key = malloc((size_t)(n ? n : 1) * sizeof *key), **text = malloc((size_t)(n ? n : 1) * sizeof *text);
+        if (!key || !text)
+            as_fail(AS_NO_MEMORY, "no memory for the evaluations");
+        for (int k = 0; k < eval_points(v); k++) {
+            eval_point(v, k, key, text);
+            as_data_close(open_changed(b->cfg, as_say("[eval %s]", v->name), n, key, text));
+        }
+        free(key);
+        free(text);
+    }
+    for (int i = 0; i < b->e->n_metrics; i++) {
+        const char *nearest = NULL;
+        if (!as_metric_find(b->e->metric[i], &nearest))
+            as_fail(AS_REFUSED, "[test] metrics: there is no metric %s%s%s%s", b->e->metric[i],
+                    nearest ? ": did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
+    }
+}
+
+static void build_study(struct building *b, const char *name)
+{
+    const char *nearest = NULL, *why = NULL;
+    const struct as_entry *entry = as_registry_find("study", name, &nearest);
+    if (!entry)
+        as_fail(AS_REFUSED, "study = %s: there is no such study%s%s", name, nearest ? "; nearest is " : "",
+                nearest ? nearest : "");
+    const struct as_study *s = entry->plugin->study;
+    void *opt = malloc(s->opt_size ? s->opt_size : 1);
+    if (!opt)
+        as_fail(AS_NO_MEMORY, "no memory for the options of %s", name);
+    if (s->options)
+        why = as_options_read(s->options, opt, s->opt_size, b->cfg, "study");
+    free(opt);
+    if (why)
+        as_fail(AS_REFUSED, "%s", why);
+}
+
+static void build(void *ctx)
+{
+    struct building *b = ctx;
+    struct as_config *cfg = b->cfg;
+    const struct as_stored *stored;
+    const char *study = as_config_get(cfg, "study");
+    if (study) {
+        build_study(b, study);
+        b->out->metric = file_text("%s", "");
+        const char *unread = as_config_unread(cfg);
+        if (unread)
+            as_fail(AS_REFUSED, "%s", unread);
+        return;
+    }
+    if (!as_config_get(cfg, "data.source"))
+        as_fail(AS_REFUSED, "[data] source is missing; `assay list sources` shows what there is");
+    b->train = open_data(cfg, &stored);
+    b->out->stored = stored != NULL;
+    b->valid = open_valid(cfg);
+    const struct as_data_shape *shape = as_data_describe(b->train);
+    b->out->metric = file_text("%s", shape->metric);
+    b->model = as_model_new(cfg, shape, 0);
+    b->trainer = as_trainer_new(cfg, b->model, b->train, b->valid, 0);
+    as_config_get(cfg, "test.examples");         /* the cell reads it when it evaluates */
+    const char *why = as_config_unread(cfg);
+    if (why)
+        as_fail(AS_REFUSED, "%s", why);
+    if (b->check_evals)
+        check_evals(b);
+    struct as_model_stats s = as_model_measure(b->model, shape->max_length);
+    b->out->parameters = s.parameters;
+    b->out->state = s.state;
+    b->out->flop = s.flop;
+    b->out->model = as_model_describe(b->model);
+    why = data_hash(cfg, b->out->data_hash);
+    if (why)
+        as_fail(AS_REFUSED, "%s", why);
+}
+
+const char *resolve_cell(const struct experiment *e, struct as_config *cfg, bool with_evals, struct resolved *out)
+{
+    struct building b = { .e = e, .cfg = cfg, .check_evals = with_evals, .out = out };
+    enum as_failure f = as_try(build, &b);
+    const char *why = f ? as_say("%s", as_failure_text()) : NULL;
+    as_trainer_free(b.trainer);
+    if (b.model)
+        as_model_free(b.model);
+    as_data_close(b.valid);
+    as_data_close(b.train);
+    return why;
+}
+
+/* --- in a child ------------------------------------------------------------------------------------------------ */
+
+static void put_text(FILE *to, const char *text)
+{
+    size_t n = text ? strlen(text) : 0;
+    int there = text != NULL;
+    fwrite(&there, sizeof there, 1, to);
+    fwrite(&n, sizeof n, 1, to);
+    fwrite(text ? text : "", 1, n, to);
+}
+
+static bool get_text(FILE *from, char **text)
+{
+    size_t n;
+    int there;
+    *text = NULL;
+    if (fread(&there, sizeof there, 1, from) != 1 || fread(&n, sizeof n, 1, from) != 1)
+        return false;
+    char *t = malloc(n + 1);
+    if (!t)
+        as_fail(AS_NO_MEMORY, "no memory for a configuration");
+    bool whole = fread(t, 1, n, from) == n;
+    t[n] = '\0';
+    if (there)
+        *text = t;
+    else
+        free(t);
+    return whole;
+}
+
+static void put(FILE *to, const struct resolved *r, const struct as_config *cfg, const char *why)
+{
+    char *config = why ? NULL : as_config_text(cfg);
+    put_text(to, why);
+    put_text(to, config);
+    put_text(to, r->model);
+    put_text(to, r->metric);
+    fwrite(r, sizeof *r, 1, to);                 /* for the numbers; its pointers mean nothing on the other side */
+    fflush(to);
+    free(config);
+}
+
+static struct as_config *parse_config(char *text)
+{
+    struct as_config *cfg = as_config_new();
+    for (char *line = text, *end; line && *line; line = end) {
+        end = strchr(line, '\n');
+        if (end)
+            *end++ = '\0';
+        char *equals = strstr(line, " = ");
+        if (!equals)
+            continue;
+        *equals = '\0';
+        as_config_set(cfg, line, equals + 3, false);
+    }
+    return cfg;
+}
+
+static bool get(FILE *from, struct resolved *r)
+{
+    struct resolved numbers;
+    char *why, *config, *model, *metric;
+    bool whole = get_text(from, &why) && get_text(from, &config) && get_text(from, &model)
+              && get_text(from, &metric) && fread(&numbers, sizeof numbers, 1, from) == 1;
+    if (!whole)
+        return false;                            /* the child died: what little leaked goes with the message */
+    *r = numbers;
+    r->why = why;
+    r->config = config ? parse_config(config) : NULL;
+    r->model = model;
+    r->metric = metric;
+    free(config);
+    return true;
+}
+
+static _Noreturn void child(const struct experiment *e, struct as_config *const *cfg, const bool *evals, int n, int fd)
+{
+    FILE *to = fdopen(fd, "w");
+    as_threads_set(1);
+    for (int i = 0; to && i < n; i++) {
+        struct resolved r = { 0 };
+        const char *why = resolve_cell(e, cfg[i], evals[i], &r);
+        put(to, &r, cfg[i], why);
+        free(r.model);
+        free(r.metric);
+        if (why)
+            break;                               /* the first refusal ends the plan */
+    }
+    _exit(to && fclose(to) == 0 ? 0 : 1);
+}
+
+static char *death(int status)
+{
+    if (WIFSIGNALED(status))
+        return file_text("building the model crashed (%s)", strsignal(WTERMSIG(status)));
+    return file_text("building the model ended with status %d", WEXITSTATUS(status));
+}
+
+void resolve_all(const struct experiment *e, struct as_config *const *cfg, const bool *evals, int n,
+                 struct resolved *out)
+{
+    int fd[2], status = 0, i;
+    memset(out, 0, (size_t)n * sizeof *out);
+    fflush(NULL);
+    pid_t pid = pipe(fd) ? -1 : fork();
+    if (pid < 0)
+        as_fail(AS_FAILED, "cannot start a process to check the models; are there too many already?");
+    if (pid == 0) {
+        close(fd[0]);
+        child(e, cfg, evals, n, fd[1]);
+    }
+    close(fd[1]);
+    FILE *from = fdopen(fd[0], "r");
+    for (i = 0; from && i < n && get(from, &out[i]) && !out[i].why; i++)
+        ;
+    if (from)
+        fclose(from);
+    while (waitpid(pid, &status, 0) < 0)
+        ;
+    if (i < n && !out[i].why)
+        out[i].why = death(status);
+}
+
+void resolved_free(struct resolved *r)
+{
+    as_config_free(r->config);
+    free(r->why);
+    free(r->model);
+    free(r->metric);
+}

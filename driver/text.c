@@ -1,0 +1,56 @@
+/* text.c: see text.h. */
+#include "text.h"
+
+#include <assay/error.h>
+#include <stdio.h>
+#include <string.h>
+
+const char *text_count(double n)
+{
+    char digits[64], out[96];
+    snprintf(digits, sizeof digits, "%.0f", n);
+    size_t m = strlen(digits), to = 0;
+    for (size_t i = 0; i < m; i++) {
+        out[to++] = digits[i];
+        if (i + 1 < m && (m - 1 - i) % 3 == 0 && digits[i] != '-')
+            out[to++] = ',';
+    }
+    out[to] = '\0';
+    return as_say("%s", out);
+}
+
+void text_json(FILE *to, const char *text)
+{
+    putc('"', to);
+    for (const unsigned char *s = (const unsigned char *)text; *s; s++) {
+        if (*s == '"' || *s == '\\')
+            fprintf(to, "\\%c", *s);
+        else if (*s < 0x20)
+            fprintf(to, "\\u%04x", *s);
+        else
+            putc(*s, to);
+    }
+    putc('"', to);
+}
+
+void text_wrap(FILE *to, const char *text, int indent, int at)
+{
+    const int width = 100;
+    while (*text) {
+        int n = (int)strcspn(text, " \n");
+        if (at > indent && at + 1 + n > width) {
+            fprintf(to, "\n%*s", indent, "");
+            at = indent;
+        }
+        fprintf(to, "%.*s", n, text);
+        at += n;
+        text += n;
+        while (*text == ' ' || *text == '\n')
+            text++;
+        if (*text && at + 1 + (int)strcspn(text, " \n") <= width) {
+            putc(' ', to);
+            at++;
+        }
+    }
+    putc('\n', to);
+}

@@ -1,0 +1,5 @@
+/* Softmax attention in both directions, in tiles; the whole of it stands in softmax-attention-tiled.h. */
+enum { CAUSAL = 0 };
+#include "softmax-attention-tiled.h"
+
+const struct as_plugin AS_PLUGIN(core__full_attention__tiled) = { .abi = ASSAY_ABI, .impl = { &tiled } };

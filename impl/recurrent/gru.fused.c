@@ -1,0 +1,295 @@
+/* gru.fused.c: the GRU with one input product for all steps, and per step one product with the packed U (two,
+ * when the reset gate comes before it) and one pass over the units. Backward keeps the gradients of the gates of
+ * every step; the gradients of the matrices are one product each at the end.
+ */
+#include "fused.h"
+#include "gru.h"
+
+/* Saved: gates r, z, n (batch, time, 3hp); h_{t-1} (.., hp); and (.., hp) what meets the reset gate: U_n h + c
+ * when it comes after the product, r * h when before. */
+enum { S_GATES, S_BEFORE, S_MET };
+enum { R_GATES, R_MET, R_W, R_U, R_PACKED, R_TILES, R_SMALL };             /* scratch */
+
+struct job {
+    struct cell s;
+    int after;
+    const struct as_call *call;
+    float *gates, *before, *met;
+    const float *gate_u, *new_u;                        /* packed: blocks r and z; block n */
+    const float *bias;                                  /* (4hp): r, z, n, and c */
+    float *dg, *du, *tiles;                             /* du: gradient of U_n h + c */
+};
+
+/* Per tile: forward products (3hp a row), h and r * h; backward dh, d(r * h), and sums of db and dc. */
+static ptrdiff_t tile_room(const struct cell *s)
+{
+    return s->tile * 5 * s->hp + 4 * s->hp;
+}
+
+static void plan(struct as_room *r)
+{
+    struct cell s = cell_of(r->in, r->out);
+    size_t steps = (size_t)(s.batch * s.time), hp = (size_t)s.hp, in = (size_t)s.in;
+
+    if (r->gradients) {
+        r->saved[S_GATES] = steps * 3 * hp;
+        r->saved[S_BEFORE] = steps * hp;
+        r->saved[S_MET] = steps * hp;
+    }
+    r->scratch[R_GATES] = steps * 3 * hp;
+    r->scratch[R_MET] = steps * hp;
+    r->scratch[R_W] = 3 * hp * (in > hp ? in : hp);
+    r->scratch[R_U] = 3 * hp * hp;
+    r->scratch[R_PACKED] = 3 * hp * hp;
+    r->scratch[R_TILES] = (size_t)(s.tiles * tile_room(&s));
+    r->scratch[R_SMALL] = 4 * hp;
+}
+
+/* All gates in one pass: reset after the product. */
+INLINE void after_forward(ptrdiff_t hp, float *restrict g, const float *restrict rec, const float *restrict b,
+                          float *restrict met, float *restrict h)
+{
+#pragma omp simd
+    for (ptrdiff_t j = 0; j < hp; j++) {
+        float r = sigmoid(g[j] + rec[j] + b[j]), z = sigmoid(g[hp + j] + rec[hp + j] + b[hp + j]);
+        float u = rec[2 * hp + j] + b[3 * hp + j], n = tangent(AS_FMA(r, u, g[2 * hp + j] + b[2 * hp + j]));
+
+        g[j] = r;
+        g[hp + j] = z;
+        g[2 * hp + j] = n;
+        met[j] = u;
+        h[j] = AS_FMA(z, h[j] - n, n);
+    }
+}
+
+/* Reset before the product, in two passes: gates and r * h, then the candidate. */
+INLINE void before_gates(ptrdiff_t hp, float *restrict g, const float *restrict rec, const float *restrict b,
+                         const float *restrict h, float *restrict rh)
+{
+#pragma omp simd
+    for (ptrdiff_t j = 0; j < hp; j++) {
+        float r = sigmoid(g[j] + rec[j] + b[j]);
+
+        g[j] = r;
+        g[hp + j] = sigmoid(g[hp + j] + rec[hp + j] + b[hp + j]);
+        rh[j] = r * h[j];
+    }
+}
+
+INLINE void before_new(ptrdiff_t hp, float *restrict g, const float *restrict rec, const float *restrict b,
+                       float *restrict h)
+{
+#pragma omp simd
+    for (ptrdiff_t j = 0; j < hp; j++) {
+        float n = tangent(g[2 * hp + j] + rec[j] + b[2 * hp + j]);
+
+        g[2 * hp + j] = n;
+        h[j] = AS_FMA(g[hp + j], h[j] - n, n);
+    }
+}
+
+/* One step of a tile with reset before the product: rec (rows, 3hp) has r and z of every row on entry. */
+static void step_before(const struct job *w, ptrdiff_t rows, ptrdiff_t at, float *rec, float *h, float *rh)
+{
+    const struct cell *s = &w->s;
+    ptrdiff_t hp = s->hp, stride = s->time;
+
+    for (ptrdiff_t r = 0; r < rows; r++) {
+        before_gates(hp, w->gates + (at + r * stride) * 3 * hp, rec + r * 3 * hp, w->bias, h + r * hp, rh + r * hp);
+        memcpy(w->met + (at + r * stride) * hp, rh + r * hp, (size_t)hp * sizeof *rh);
+    }
+    product(rows, s->h, hp, rh, hp, w->new_u, rec + 2 * hp, 3 * hp, 0);
+    for (ptrdiff_t r = 0; r < rows; r++)
+        before_new(hp, w->gates + (at + r * stride) * 3 * hp, rec + r * 3 * hp + 2 * hp, w->bias, h + r * hp);
+}
+
+static void forward_tile(void *ctx, ptrdiff_t tile)
+{
+    const struct job *w = ctx;
+    const struct cell s = w->s;
+    ptrdiff_t rows = cell_rows(&s, tile), hp = s.hp;
+    float *rec = w->tiles + tile * tile_room(&s), *h = rec + s.tile * 3 * hp, *rh = h + s.tile * hp;
+
+    memset(rec, 0, (size_t)tile_room(&s) * sizeof *rec);
+    for (ptrdiff_t t = 0; t < s.time; t++) {
+        ptrdiff_t at = tile * s.tile * s.time + t;
+
+        if (t)
+            product(rows, s.h, 2 * hp, h, hp, w->gate_u, rec, 3 * hp, 0);
+        if (t && w->after)
+            product(rows, s.h, hp, h, hp, w->new_u, rec + 2 * hp, 3 * hp, 0);
+        for (ptrdiff_t r = 0; w->before && r < rows; r++)
+            memcpy(w->before + (at + r * s.time) * hp, h + r * hp, (size_t)hp * sizeof *h);
+        if (!w->after)
+            step_before(w, rows, at, rec, h, rh);
+        for (ptrdiff_t r = 0; r < rows; r++) {
+            ptrdiff_t a = at + r * s.time;
+
+            if (w->after)
+                after_forward(hp, w->gates + a * 3 * hp, rec + r * 3 * hp, w->bias, w->met + a * hp, h + r * hp);
+            memcpy(w->call->y + a * s.h, h + r * hp, (size_t)s.h * sizeof *h);
+        }
+    }
+}
+
+static struct job new_job(const struct as_call *c)
+{
+    const struct gru *o = c->opt;
+    struct job w = { .s = cell_of(c->in, c->out), .call = c, .after = o->reset == GRU_AFTER };
+    float *small = c->scratch[R_SMALL], *packed = c->scratch[R_PACKED];
+
+    pad_vector(&w.s, 3, o->bias ? c->w[GRU_B] : NULL, small);
+    pad_vector(&w.s, 1, o->bias && w.after ? c->w[GRU_C] : NULL, small + 3 * w.s.hp);
+    w.bias = small;
+    w.gate_u = packed;
+    w.new_u = packed + 2 * w.s.hp * w.s.hp;
+    w.tiles = c->scratch[R_TILES];
+    w.gates = c->saved ? c->saved[S_GATES] : c->scratch[R_GATES];
+    w.met = c->saved ? c->saved[S_MET] : c->scratch[R_MET];
+    w.before = c->saved ? c->saved[S_BEFORE] : NULL;
+    w.dg = c->scratch[R_GATES];
+    w.du = c->scratch[R_MET];
+    return w;
+}
+
+static double work(const struct cell *s)
+{
+    return 6.0 * (double)(s->batch * s->time) * (double)s->h * (double)(s->h + 20);
+}
+
+static void forward(const struct as_call *c)
+{
+    struct job w = new_job(c);
+    const struct cell *s = &w.s;
+    const float *wx = pad_rows(s, 3, s->in, c->w[GRU_W], c->scratch[R_W]);
+    const float *u = pad_rows(s, 3, s->h, c->w[GRU_U], c->scratch[R_U]);
+    float *packed = c->scratch[R_PACKED];
+
+    as_gemm(0, 1, s->batch * s->time, 3 * s->hp, s->in, 1.0f, c->x[0], s->in, wx, s->in, 0.0f, w.gates, 3 * s->hp);
+    pack_forward(s, u, 2, packed);
+    pack_forward(s, u + 2 * s->hp * s->h, 1, packed + 2 * s->hp * s->hp);
+    as_parallel(s->tiles, work(s), forward_tile, &w);
+}
+
+INLINE void after_backward(ptrdiff_t hp, const float *restrict g, const float *restrict before,
+                           const float *restrict met, float *restrict dh, float *restrict dg, float *restrict du,
+                           float *restrict db)
+{
+#pragma omp simd
+    for (ptrdiff_t j = 0; j < hp; j++) {
+        float r = g[j], z = g[hp + j], n = g[2 * hp + j], d = dh[j];
+        float dz = d * (before[j] - n) * (z * (1.0f - z)), dn = d * (1.0f - z) * AS_FMA(-n, n, 1.0f);
+        float dr = dn * met[j] * (r * (1.0f - r)), dm = dn * r;
+
+        dg[j] = dr;
+        dg[hp + j] = dz;
+        dg[2 * hp + j] = dn;
+        du[j] = dm;
+        dh[j] = d * z;
+        db[j] += dr;
+        db[hp + j] += dz;
+        db[2 * hp + j] += dn;
+        db[3 * hp + j] += dm;
+    }
+}
+
+INLINE void before_backward_new(ptrdiff_t hp, const float *restrict g, const float *restrict before,
+                                float *restrict dh, float *restrict dg, float *restrict db)
+{
+#pragma omp simd
+    for (ptrdiff_t j = 0; j < hp; j++) {
+        float z = g[hp + j], n = g[2 * hp + j], d = dh[j];
+        float dz = d * (before[j] - n) * (z * (1.0f - z)), dn = d * (1.0f - z) * AS_FMA(-n, n, 1.0f);
+
+        dg[hp + j] = dz;
+        dg[2 * hp + j] = dn;
+        dh[j] = d * z;
+        db[hp + j] += dz;
+        db[2 * hp + j] += dn;
+    }
+}
+
+INLINE void before_backward_gate(ptrdiff_t hp, const float *restrict g, const float *restrict before,
+                                 const float *restrict drh, float *restrict dh, float *restrict dg,
+                                 float *restrict db)
+{
+#pragma omp simd
+    for (ptrdiff_t j = 0; j < hp; j++) {
+        float r = g[j], dr = drh[j] * before[j] * (r * (1.0f - r));
+
+        dg[j] = dr;
+        dh[j] = AS_FMA(drh[j], r, dh[j]);
+        db[j] += dr;
+    }
+}
+
+static void backward_tile(void *ctx, ptrdiff_t tile)
+{
+    const struct job *w = ctx;
+    const struct cell s = w->s;
+    ptrdiff_t rows = cell_rows(&s, tile), hp = s.hp, ld = s.time * 3 * hp;
+    float *dh = w->tiles + tile * tile_room(&s), *drh = dh + s.tile * hp, *db = dh + s.tile * 5 * hp;
+
+    memset(dh, 0, (size_t)tile_room(&s) * sizeof *dh);
+    for (ptrdiff_t t = s.time - 1; t >= 0; t--) {
+        ptrdiff_t at = tile * s.tile * s.time + t;
+        float *dg0 = w->dg + at * 3 * hp;
+
+        for (ptrdiff_t r = 0; r < rows; r++) {
+            ptrdiff_t a = at + r * s.time;
+            const float *g = w->gates + a * 3 * hp, *dy = w->call->dy + a * s.h, *old = w->before + a * hp;
+            float *d = dh + r * hp;
+
+            for (ptrdiff_t j = 0; j < s.h; j++)
+                d[j] += dy[j];
+            if (w->after)
+                after_backward(hp, g, old, w->met + a * hp, d, w->dg + a * 3 * hp, w->du + a * hp, db);
+            else
+                before_backward_new(hp, g, old, d, w->dg + a * 3 * hp, db);
+        }
+        if (!w->after) {
+            product(rows, hp, hp, dg0 + 2 * hp, ld, w->new_u, drh, hp, 0);
+            for (ptrdiff_t r = 0; r < rows; r++) {
+                ptrdiff_t a = at + r * s.time;
+
+                before_backward_gate(hp, w->gates + a * 3 * hp, w->before + a * hp, drh + r * hp, dh + r * hp,
+                                     w->dg + a * 3 * hp, db);
+            }
+        }
+        if (t && w->after)
+            product(rows, hp, hp, w->du + at * hp, s.time * hp, w->new_u, dh, hp, 1);
+        if (t)
+            product(rows, 2 * hp, hp, dg0, ld, w->gate_u, dh, hp, 1);
+    }
+}
+
+static void backward(const struct as_call *c)
+{
+    struct job w = new_job(c);
+    const struct cell *s = &w.s;
+    ptrdiff_t g3 = 3 * s->hp, steps = s->batch * s->time, sums = s->tile * 5 * s->hp;
+    const struct gru *o = c->opt;
+    float *room = c->scratch[R_W], *packed = c->scratch[R_PACKED], *du = c->dw[GRU_U];
+    const float *u = pad_rows(s, 3, s->h, c->w[GRU_U], c->scratch[R_U]);
+
+    pack_backward(s, u, 2, packed);
+    pack_backward(s, u + 2 * s->hp * s->h, 1, packed + 2 * s->hp * s->hp);
+    as_parallel(s->tiles, 2 * work(s), backward_tile, &w);
+    weight_gradient(s, 3, w.dg, g3, s->in, c->x[0], s->in, room, c->dw[GRU_W]);
+    weight_gradient(s, 2, w.dg, g3, s->h, w.before, s->hp, room, du);
+    if (w.after)
+        weight_gradient(s, 1, w.du, s->hp, s->h, w.before, s->hp, room, du ? du + 2 * s->h * s->h : NULL);
+    else
+        weight_gradient(s, 1, w.dg + 2 * s->hp, g3, s->h, w.met, s->hp, room, du ? du + 2 * s->h * s->h : NULL);
+    vector_gradient(s, 3, w.tiles + sums, tile_room(s), o->bias ? c->dw[GRU_B] : NULL);
+    vector_gradient(s, 1, w.tiles + sums + g3, tile_room(s), o->bias && w.after ? c->dw[GRU_C] : NULL);
+    if (c->dx[0])
+        as_gemm(0, 0, steps, s->in, g3, 1.0f, w.dg, g3, pad_rows(s, 3, s->in, c->w[GRU_W], room), s->in, 1.0f,
+                c->dx[0], s->in);
+}
+
+static const struct as_impl fused = {
+    .abi = ASSAY_ABI, .name = "fused", .rank = 10, .plan = plan, .forward = forward, .backward = backward,
+};
+
+const struct as_plugin AS_PLUGIN(recurrent__gru__fused) = { .abi = ASSAY_ABI, .impl = { &fused } };

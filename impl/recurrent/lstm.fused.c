@@ -1,0 +1,224 @@
+/* lstm.fused.c: the LSTM with one input product for all steps, and per step one product with the packed U and
+ * one pass over the units that does all gates. Backward keeps the gradients of the gates of every step; the
+ * gradients of W and U are one product each at the end.
+ */
+#include "fused.h"
+#include "lstm.h"
+
+enum { S_GATES, S_C, S_BEFORE };                        /* saved: (batch, time, 4hp), c (.., hp), h_{t-1} (.., hp) */
+enum { R_GATES, R_C, R_BEFORE, R_W, R_U, R_PACKED, R_TILES, R_SMALL };     /* scratch */
+
+struct job {
+    struct cell s;
+    const struct as_call *call;
+    float *gates, *c, *before;
+    const float *packed;
+    const float *bias, *peep;                           /* (4hp), (3hp), zeros where there is none */
+    float *dg, *tiles;
+};
+
+/* Per tile: forward the products (4hp a row) and h; backward dh, dc, and sums of db and dp. */
+static ptrdiff_t tile_room(const struct cell *s)
+{
+    return s->tile * 5 * s->hp + 8 * s->hp;
+}
+
+static void plan(struct as_room *r)
+{
+    struct cell s = cell_of(r->in, r->out);
+    size_t steps = (size_t)(s.batch * s.time), hp = (size_t)s.hp, in = (size_t)s.in;
+    size_t *keep = r->gradients ? r->saved : r->scratch;
+
+    keep[r->gradients ? S_GATES : R_GATES] = steps * 4 * hp;
+    keep[r->gradients ? S_C : R_C] = steps * hp;
+    if (r->gradients) {
+        r->saved[S_BEFORE] = steps * hp;
+        r->scratch[R_GATES] = steps * 4 * hp;           /* gradients of the gates */
+    }
+    r->scratch[R_W] = 4 * hp * (in > hp ? in : hp);
+    r->scratch[R_U] = 4 * hp * hp;
+    r->scratch[R_PACKED] = 4 * hp * hp;
+    r->scratch[R_TILES] = (size_t)(s.tiles * tile_room(&s));
+    r->scratch[R_SMALL] = 7 * hp;
+}
+
+INLINE void gates_forward(ptrdiff_t hp, int peepholes, float *restrict g, const float *restrict rec,
+                          const float *restrict b, const float *restrict p, const float *restrict before,
+                          float *restrict now, float *restrict h)
+{
+#pragma omp simd
+    for (ptrdiff_t j = 0; j < hp; j++) {
+        float zi = g[j] + rec[j] + b[j], zf = g[hp + j] + rec[hp + j] + b[hp + j];
+        float zo = g[2 * hp + j] + rec[2 * hp + j] + b[2 * hp + j];
+        float zg = g[3 * hp + j] + rec[3 * hp + j] + b[3 * hp + j], old = before[j], i, f, o, n, c;
+
+        if (peepholes) {
+            zi = AS_FMA(p[j], old, zi);
+            zf = AS_FMA(p[hp + j], old, zf);
+        }
+        i = sigmoid(zi);
+        f = sigmoid(zf);
+        n = tangent(zg);
+        c = AS_FMA(f, old, i * n);
+        if (peepholes)
+            zo = AS_FMA(p[2 * hp + j], c, zo);
+        o = sigmoid(zo);
+        g[j] = i;
+        g[hp + j] = f;
+        g[2 * hp + j] = o;
+        g[3 * hp + j] = n;
+        now[j] = c;
+        h[j] = o * tangent(c);
+    }
+}
+
+static void forward_tile(void *ctx, ptrdiff_t tile)
+{
+    const struct job *w = ctx;
+    const struct cell s = w->s;
+    ptrdiff_t rows = cell_rows(&s, tile), first = tile * s.tile;
+    float *rec = w->tiles + tile * tile_room(&s), *h = rec + s.tile * 4 * s.hp, *zero = h + s.tile * s.hp;
+    int peepholes = ((const struct lstm *)w->call->opt)->peepholes;
+
+    memset(rec, 0, (size_t)tile_room(&s) * sizeof *rec);
+    for (ptrdiff_t t = 0; t < s.time; t++) {
+        if (t)
+            product(rows, s.h, 4 * s.hp, h, s.hp, w->packed, rec, 4 * s.hp, 0);
+        for (ptrdiff_t r = 0; r < rows; r++) {
+            ptrdiff_t at = (first + r) * s.time + t;
+            float *c = w->c + at * s.hp, *g = w->gates + at * 4 * s.hp, *hr = h + r * s.hp;
+            const float *old = t ? c - s.hp : zero;
+
+            if (w->before)
+                memcpy(w->before + at * s.hp, hr, (size_t)s.hp * sizeof *hr);
+            if (peepholes)
+                gates_forward(s.hp, 1, g, rec + r * 4 * s.hp, w->bias, w->peep, old, c, hr);
+            else
+                gates_forward(s.hp, 0, g, rec + r * 4 * s.hp, w->bias, w->peep, old, c, hr);
+            memcpy(w->call->y + at * s.h, hr, (size_t)s.h * sizeof *hr);
+        }
+    }
+}
+
+static struct job new_job(const struct as_call *c)
+{
+    const struct lstm *o = c->opt;
+    struct job w = { .s = cell_of(c->in, c->out), .call = c };
+    float *small = c->scratch[R_SMALL];
+
+    pad_vector(&w.s, 4, o->bias ? c->w[LSTM_B] : NULL, small);
+    pad_vector(&w.s, 3, o->peepholes ? c->w[LSTM_P] : NULL, small + 4 * w.s.hp);
+    w.bias = small;
+    w.peep = small + 4 * w.s.hp;
+    w.packed = c->scratch[R_PACKED];
+    w.tiles = c->scratch[R_TILES];
+    w.gates = c->saved ? c->saved[S_GATES] : c->scratch[R_GATES];
+    w.c = c->saved ? c->saved[S_C] : c->scratch[R_C];
+    w.before = c->saved ? c->saved[S_BEFORE] : NULL;
+    return w;
+}
+
+static double work(const struct cell *s)
+{
+    return 8.0 * (double)(s->batch * s->time) * (double)s->h * (double)(s->h + 20);
+}
+
+static void forward(const struct as_call *c)
+{
+    struct job w = new_job(c);
+    const struct cell *s = &w.s;
+    const float *wx = pad_rows(s, 4, s->in, c->w[LSTM_W], c->scratch[R_W]);
+
+    as_gemm(0, 1, s->batch * s->time, 4 * s->hp, s->in, 1.0f, c->x[0], s->in, wx, s->in, 0.0f, w.gates, 4 * s->hp);
+    pack_forward(s, pad_rows(s, 4, s->h, c->w[LSTM_U], c->scratch[R_U]), 4, c->scratch[R_PACKED]);
+    as_parallel(s->tiles, work(s), forward_tile, &w);
+}
+
+INLINE void gates_backward(ptrdiff_t hp, int peepholes, const float *restrict g, const float *restrict p,
+                           const float *restrict before, const float *restrict now, const float *restrict dh,
+                           float *restrict dc, float *restrict dg, float *restrict db, float *restrict dp)
+{
+#pragma omp simd
+    for (ptrdiff_t j = 0; j < hp; j++) {
+        float i = g[j], f = g[hp + j], o = g[2 * hp + j], n = g[3 * hp + j], old = before[j], c = now[j];
+        float tc = tangent(c), d_o = dh[j] * tc * (o * (1.0f - o)), d, di, df, dn;
+
+        d = AS_FMA(dh[j] * o, AS_FMA(-tc, tc, 1.0f), dc[j]);
+        if (peepholes)
+            d = AS_FMA(p[2 * hp + j], d_o, d);
+        di = d * n * (i * (1.0f - i));
+        df = d * old * (f * (1.0f - f));
+        dn = d * i * AS_FMA(-n, n, 1.0f);
+        d = d * f;
+        if (peepholes) {
+            d = AS_FMA(p[j], di, AS_FMA(p[hp + j], df, d));
+            dp[j] += di * old;
+            dp[hp + j] += df * old;
+            dp[2 * hp + j] += d_o * c;
+        }
+        dc[j] = d;
+        dg[j] = di;
+        dg[hp + j] = df;
+        dg[2 * hp + j] = d_o;
+        dg[3 * hp + j] = dn;
+        db[j] += di;
+        db[hp + j] += df;
+        db[2 * hp + j] += d_o;
+        db[3 * hp + j] += dn;
+    }
+}
+
+static void backward_tile(void *ctx, ptrdiff_t tile)
+{
+    const struct job *w = ctx;
+    const struct cell s = w->s;
+    ptrdiff_t rows = cell_rows(&s, tile), first = tile * s.tile;
+    float *dh = w->tiles + tile * tile_room(&s), *dc = dh + s.tile * s.hp, *db = dh + s.tile * 5 * s.hp;
+    float *dp = db + 4 * s.hp, *zero = dp + 3 * s.hp;
+    int peepholes = ((const struct lstm *)w->call->opt)->peepholes;
+
+    memset(dh, 0, (size_t)tile_room(&s) * sizeof *dh);
+    for (ptrdiff_t t = s.time - 1; t >= 0; t--) {
+        for (ptrdiff_t r = 0; r < rows; r++) {
+            ptrdiff_t at = (first + r) * s.time + t;
+            float *c = w->c + at * s.hp, *g = w->gates + at * 4 * s.hp, *dg = w->dg + at * 4 * s.hp, *d = dh + r * s.hp;
+            const float *old = t ? c - s.hp : zero, *dy = w->call->dy + at * s.h;
+
+            for (ptrdiff_t j = 0; j < s.h; j++)
+                d[j] += dy[j];
+            if (peepholes)
+                gates_backward(s.hp, 1, g, w->peep, old, c, d, dc + r * s.hp, dg, db, dp);
+            else
+                gates_backward(s.hp, 0, g, w->peep, old, c, d, dc + r * s.hp, dg, db, dp);
+        }
+        if (t)
+            product(rows, 4 * s.hp, s.hp, w->dg + (first * s.time + t) * 4 * s.hp, s.time * 4 * s.hp, w->packed, dh,
+                    s.hp, 0);
+    }
+}
+
+static void backward(const struct as_call *c)
+{
+    struct job w = new_job(c);
+    const struct cell *s = &w.s;
+    const struct lstm *o = c->opt;
+    ptrdiff_t g4 = 4 * s->hp, steps = s->batch * s->time, sums = s->tile * 5 * s->hp;
+    float *room = c->scratch[R_W];
+
+    w.dg = c->scratch[R_GATES];
+    pack_backward(s, pad_rows(s, 4, s->h, c->w[LSTM_U], c->scratch[R_U]), 4, c->scratch[R_PACKED]);
+    as_parallel(s->tiles, 2 * work(s), backward_tile, &w);
+    weight_gradient(s, 4, w.dg, g4, s->in, c->x[0], s->in, room, c->dw[LSTM_W]);
+    weight_gradient(s, 4, w.dg, g4, s->h, w.before, s->hp, room, c->dw[LSTM_U]);
+    vector_gradient(s, 4, w.tiles + sums, tile_room(s), o->bias ? c->dw[LSTM_B] : NULL);
+    vector_gradient(s, 3, w.tiles + sums + g4, tile_room(s), o->peepholes ? c->dw[LSTM_P] : NULL);
+    if (c->dx[0])
+        as_gemm(0, 0, steps, s->in, g4, 1.0f, w.dg, g4, pad_rows(s, 4, s->in, c->w[LSTM_W], room), s->in, 1.0f,
+                c->dx[0], s->in);
+}
+
+static const struct as_impl fused = {
+    .abi = ASSAY_ABI, .name = "fused", .rank = 10, .plan = plan, .forward = forward, .backward = backward,
+};
+
+const struct as_plugin AS_PLUGIN(recurrent__lstm__fused) = { .abi = ASSAY_ABI, .impl = { &fused } };

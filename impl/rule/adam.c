@@ -1,0 +1,61 @@
+/* Adam: steps scaled by running moments of the gradient.
+ *
+ * Kingma & Ba 2015, "Adam: a method for stochastic optimization", algorithm 1:
+ *     m <- beta1 m + (1 - beta1) g                 v <- beta2 v + (1 - beta2) g^2
+ *     m^ = m / (1 - beta1^t)                       v^ = v / (1 - beta2^t)
+ *     w <- w - eta m^ / (sqrt(v^) + eps)
+ * Weight decay, when asked for, is L2: it is added to g and so passes through the moments.
+ */
+#include <assay/rule.h>
+#include <tgmath.h>
+
+struct opt { double beta1, beta2, eps; };
+
+static const struct as_option options[] = {
+    { .key = "beta1", .type = AS_NUM, .offset = offsetof(struct opt, beta1), .def = 0.9, .min = 0, .max = 0.999999,
+      .sweep = "0.8,0.9,0.95", .help = "beta1: memory of the first moment" },
+    { .key = "beta2", .type = AS_NUM, .offset = offsetof(struct opt, beta2), .def = 0.999, .min = 0,
+      .max = 0.99999999, .sweep = "0.95,0.99,0.999", .help = "beta2: memory of the second moment" },
+    { .key = "eps", .type = AS_NUM, .offset = offsetof(struct opt, eps), .def = 1e-8, .min = 0, .max = 1,
+      .help = "epsilon, added to the root of the second moment" },
+    { 0 }
+};
+
+enum { M, V, MOMENTS };
+
+static int moments(const void *opt)
+{
+    (void)opt;
+    return MOMENTS;
+}
+
+static void update(const struct as_update *u)
+{
+    const struct opt *o = u->opt;
+    real beta1 = (real)o->beta1, beta2 = (real)o->beta2, eps = (real)o->eps;
+    real rate = (real)(u->rate / (1 - pow(o->beta1, (double)u->step)));
+    real unbias = (real)(1 / sqrt(1 - pow(o->beta2, (double)u->step)));
+    real decay = (real)u->decay;
+    real *m = u->moment[M], *v = u->moment[V];
+
+    for (ptrdiff_t i = 0; i < u->n; i++) {
+        real g = u->g[i] + decay * u->w[i];
+
+        m[i] = beta1 * m[i] + (1 - beta1) * g;
+        v[i] = beta2 * v[i] + (1 - beta2) * g * g;
+        u->w[i] -= rate * m[i] / (sqrt(v[i]) * unbias + eps);
+    }
+}
+
+static const struct as_rule rule = {
+    .abi = ASSAY_ABI,
+    .summary = "Adam, with bias correction; decay is L2",
+    .paper = { .key = "kingma2015adam", .title = "Adam: A Method for Stochastic Optimization",
+               .url = "https://arxiv.org/abs/1412.6980", .where = "algorithm 1", .departs = "nothing", .year = 2015 },
+    .options = options,
+    .opt_size = sizeof(struct opt),
+    .moments = moments,
+    .update = update,
+};
+
+const struct as_plugin AS_PLUGIN(rule__adam) = { .abi = ASSAY_ABI, .rule = &rule };

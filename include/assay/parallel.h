@@ -1,0 +1,23 @@
+/* parallel.h: the only way to use threads. Work is cut by problem size alone, never by the number of threads,
+ * so a result has the same bits whatever the team. Inside a piece the libraries run with one thread.
+ */
+#ifndef ASSAY_PARALLEL_H
+#define ASSAY_PARALLEL_H
+
+#include <stddef.h>
+
+/* Calls piece(ctx, i) for i in 0..n-1, in any order, on the team. Pieces must write to disjoint places; sums
+ * over pieces are the caller's, in index order, afterwards. `cost` is the rough number of operations of all
+ * pieces together: small work stays on the calling thread (same bits either way). */
+void as_parallel(ptrdiff_t n, double cost, void (*piece)(void *ctx, ptrdiff_t i), void *ctx);
+
+void as_threads_set(int n);     /* once, before anything runs; also sets the denormal policy in each thread */
+int as_threads(void);           /* what was asked for */
+int as_threads_seen(void);      /* the team size the runtime really gave, measured */
+
+enum as_level { AS_PORTABLE, AS_AVX2, AS_AVX512 };
+enum as_level as_level(void);             /* min(processor, ASSAY_ISA); read once at start */
+const char *as_level_name(enum as_level level);
+const char *as_level_refusal(void);       /* NULL, or why ASSAY_ISA cannot be had here */
+
+#endif
