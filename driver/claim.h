@@ -38,10 +38,12 @@
  *
  * What is estimated. A reference or an expression: the mean over seeds on the declared scale (logit, log or raw),
  * given back in the metric's own unit; sums of different references, and functions of them, are raw. Constant
- * factors and offsets (`1 - accuracy`, `0.9 * accuracy[..]`, `a - b > 0.1`) keep the scale of what they apply to. A comparison:
- * the difference of two such means with an interval that keeps each arm's own scale. "by factor": the ratio, on
- * logarithms. spearman and steps_to: the median over seeds (of the ratio or difference by seed when two steps_to are
- * compared), with the exact interval of the sign test, since ranks and censored times are anything but normal.
+ * factors and offsets (`1 - accuracy`, `0.9 * accuracy[..]`, `a - b > 0.1`) keep the scale of what they apply to. A
+ * comparison: the difference of two such means with an interval that keeps each arm's own scale. "by factor": the
+ * ratio, on logarithms. spearman and steps_to: the median over seeds (of the ratio or difference by seed when two
+ * steps_to are compared), with the exact interval of the sign test, since ranks and censored times are anything but
+ * normal. spread: the standard deviation in the metric's own unit, with its chi-square interval (F for two), which
+ * takes the seeds for normal.
  */
 #ifndef ASSAY_DRIVER_CLAIM_H
 #define ASSAY_DRIVER_CLAIM_H
@@ -64,7 +66,7 @@ struct claim_error {
     char text[400];
 };
 
-/* ---- what the results offer: filled in by the driver ------------------------------------------------------- */
+/* ---- what the results offer: filled in by the driver ------------------------------------------------------------- */
 
 struct claim_key {
     const char *key, *value;
@@ -133,12 +135,13 @@ struct claim_source {
     int (*identity)(void *ctx, const char *name, const struct claim_key *key, size_t n_keys, double *error,
                     long *cases, const char **nearest);
     /* may be NULL: then claim_metric.paired decides. 1 when seed s of one point and seed s of the other share data
-     * or are the same trained network, so that the difference is taken by seed */
+     * or are the same trained network, so that the difference is taken by seed. Keys of axes that are reduced
+     * ("mean over") are left out; of an expression its first reference is asked about */
     int (*paired)(void *ctx, const char *name_a, const struct claim_key *a, size_t n_a, const char *name_b,
                   const struct claim_key *b, size_t n_b);
 };
 
-/* ---- claims ------------------------------------------------------------------------------------------------- */
+/* ---- claims ------------------------------------------------------------------------------------------------------ */
 
 struct claim;
 

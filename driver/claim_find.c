@@ -62,7 +62,7 @@ static double slack_of(const struct part *part, struct turned t)
     return isnan(slack) ? 0.0 : slack;
 }
 
-/* ---- text ------------------------------------------------------------------------------------------------------- */
+/* ---- text -------------------------------------------------------------------------------------------------------- */
 
 static void add_number(struct text *text, double x)
 {
@@ -137,7 +137,7 @@ static void describe(struct text *text, const struct part *part, const struct fi
     add_notes(text, part, m);
 }
 
-/* ---- kinds ------------------------------------------------------------------------------------------------------ */
+/* ---- kinds ------------------------------------------------------------------------------------------------------- */
 
 static struct finding trouble_finding(const char *trouble, int incomplete)
 {

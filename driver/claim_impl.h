@@ -12,7 +12,7 @@
 #include <setjmp.h>
 #include <stdint.h>
 
-/* ---- memory and errors (claim_pool.c) ------------------------------------------------------------------------ */
+/* ---- memory and errors (claim_pool.c) ---------------------------------------------------------------------------- */
 
 struct block;
 
@@ -41,7 +41,7 @@ __attribute__((format(printf, 2, 3)))
 #endif
 void text_add(struct text *text, const char *format, ...);
 
-/* ---- the parsed claim ---------------------------------------------------------------------------------------- */
+/* ---- the parsed claim -------------------------------------------------------------------------------------------- */
 
 enum op { OP_GT, OP_GE, OP_LT, OP_LE, OP_EQ };
 
@@ -126,7 +126,7 @@ struct relation *parse_relation(struct parser *p);
 struct relation *parse_comparison(struct parser *p);             /* neither ranking nor monotone */
 enum op op_mirrored(enum op op);
 
-/* ---- against a source (claim_source.c) ----------------------------------------------------------------------- */
+/* ---- against a source (claim_source.c) --------------------------------------------------------------------------- */
 
 /* KEY = VALUE set by an enclosing "over". */
 struct binding {
@@ -169,7 +169,7 @@ int is_seedless(struct reader *r, const struct node *node);
 /* Refuses what the source does not offer. Visits points when visit is not NULL; returns its first non-zero answer. */
 int check_relations(struct reader *r, const struct relations *relations, claim_visitor *visit, void *arg);
 
-/* ---- values by seed (claim_series.c) ------------------------------------------------------------------------- */
+/* ---- values by seed (claim_series.c) ----------------------------------------------------------------------------- */
 
 struct value {
     long seed;
@@ -188,7 +188,7 @@ struct series {
 struct series series_of(struct reader *r, const struct node *node, const struct binding *binding);
 struct series series_share(struct reader *r, const struct relation *relation);    /* 1 and 0 */
 
-/* ---- parts of a claim and their intervals (claim_part.c, claim_interval.c) ------------------------------------ */
+/* ---- parts of a claim and their intervals (claim_part.c, claim_interval.c) --------------------------------------- */
 
 struct part {
     const struct relation *relation;
@@ -226,7 +226,7 @@ const char *mean_interval(struct reader *r, const struct part *part, double leve
 const char *median_interval(struct reader *r, const struct part *part, double level, struct mean_interval *out);
 const char *spread_interval(struct reader *r, const struct part *part, double level, struct mean_interval *out);
 
-/* ---- verdicts (claim_find.c, verdict.c) ------------------------------------------------------------------------- */
+/* ---- verdicts (claim_find.c, verdict.c) -------------------------------------------------------------------------- */
 
 struct finding {
     enum claim_verdict verdict;      /* CLAIM_REFUTED_THRESHOLD stands for both kinds of refuted */

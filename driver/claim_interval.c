@@ -253,7 +253,7 @@ const char *mean_interval(struct reader *r, const struct part *part, double leve
     return NULL;
 }
 
-/* ---- medians, for ranks and censored times -------------------------------------------------------------------- */
+/* ---- medians, for ranks and censored times ----------------------------------------------------------------------- */
 
 static void sort(double *x, size_t n)
 {

@@ -78,7 +78,8 @@ static void fill_comparison(struct reader *r, struct part *part)
         part->factor = relation->margin_kind == MARGIN_WITHIN_FACTOR;
         part->direction = a.base->kind == NODE_SLOPE && a.offset == b.offset;
         if (part->factor && (a.offset != 0.0 || !(a.k > 0.0)))
-            pool_fail(&r->pool, relation->column, "a factor compares positive quantities, without numbers added to them");
+            pool_fail(&r->pool, relation->column,
+                      "a factor compares positive quantities, without numbers added to them");
     }
 }
 
@@ -147,7 +148,7 @@ struct parts parts_of(struct reader *r, const struct relations *relations)
     return all;
 }
 
-/* ---- checks without data -------------------------------------------------------------------------------------- */
+/* ---- checks without data ----------------------------------------------------------------------------------------- */
 
 struct visit {
     claim_visitor *visitor;

@@ -103,6 +103,24 @@ static hid_t layout(int rank, const ptrdiff_t *dim, size_t item, hid_t *space)
     return create;
 }
 
+/* The groups that the first n characters of a path name, as far as they are missing. One by one, because those that
+ * HDF5 makes on the way carry the time of day, and the same content must give the same bytes. */
+static void make_groups(struct h5 *f, const char *path, size_t n)
+{
+    hid_t create = H5Pcreate(H5P_GROUP_CREATE);
+    H5Pset_obj_track_times(create, false);
+    for (size_t i = 1; i <= n; i++) {
+        if (i < n && path[i] != '/') continue;
+        char *name = file_text("%.*s", (int)i, path);
+        if (!h5_has(f, name)) {
+            hid_t group = H5Gcreate2(f->file, name, H5P_DEFAULT, create, H5P_DEFAULT);
+            if (group >= 0) H5Gclose(group);
+        }
+        free(name);
+    }
+    H5Pclose(create);
+}
+
 static void write_array(struct h5 *f, const char *name, int rank, const ptrdiff_t *dim, hid_t stored, hid_t memory,
                         const void *v)
 {
@@ -112,15 +130,14 @@ static void write_array(struct h5 *f, const char *name, int rank, const ptrdiff_
         return;
     }
     hid_t space, create = layout(rank, dim, H5Tget_size(stored), &space);
-    hid_t link = H5Pcreate(H5P_LINK_CREATE);
-    H5Pset_create_intermediate_group(link, 1);
-    hid_t set = H5Dcreate2(f->file, name, stored, space, link, create, H5P_DEFAULT);
+    const char *slash = strrchr(name, '/');
+    if (slash) make_groups(f, name, (size_t)(slash - name));
+    hid_t set = H5Dcreate2(f->file, name, stored, space, H5P_DEFAULT, create, H5P_DEFAULT);
     bool done = set >= 0;
     if (done && H5Sget_simple_extent_npoints(space) > 0)
         done = H5Dwrite(set, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, v) >= 0;
     if (!done) failed_write(f, name);
     if (set >= 0) H5Dclose(set);
-    H5Pclose(link);
     H5Pclose(create);
     H5Sclose(space);
 }
@@ -152,12 +169,8 @@ static bool is_root(const char *object) { return !strcmp(object, "/") || !*objec
 static hid_t object_of(struct h5 *f, const char *object)
 {
     if (is_root(object)) return H5Oopen(f->file, "/", H5P_DEFAULT);
-    if (h5_has(f, object)) return H5Oopen(f->file, object, H5P_DEFAULT);
-    hid_t link = H5Pcreate(H5P_LINK_CREATE);
-    H5Pset_create_intermediate_group(link, 1);
-    hid_t group = H5Gcreate2(f->file, object, link, H5P_DEFAULT, H5P_DEFAULT);
-    H5Pclose(link);
-    return group;
+    if (!h5_has(f, object)) make_groups(f, object, strlen(object));
+    return H5Oopen(f->file, object, H5P_DEFAULT);
 }
 
 static void write_attribute(struct h5 *f, const char *object, const char *name, hid_t stored, hid_t memory,

@@ -6,6 +6,7 @@
 #include <assay/registry.h>
 #include <assay/study.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

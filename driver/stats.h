@@ -16,7 +16,7 @@
 #define STATS_NAN ((double)NAN)
 #define STATS_INF ((double)INFINITY)
 
-/* ---- distributions ------------------------------------------------------------------------------------------ */
+/* ---- distributions ----------------------------------------------------------------------------------------------- */
 
 double stats_beta_cdf(double x, double a, double b);     /* regularised incomplete beta I_x(a, b) */
 double stats_beta_quantile(double p, double a, double b);
@@ -30,7 +30,7 @@ double stats_normal_cdf(double z);
 double stats_normal_quantile(double p);
 double stats_binomial_cdf(long k, long n, double p);     /* P(X <= k) */
 
-/* ---- intervals ---------------------------------------------------------------------------------------------- */
+/* ---- intervals --------------------------------------------------------------------------------------------------- */
 
 struct stats_interval {
     double estimate, low, high;
@@ -64,7 +64,7 @@ size_t stats_median_rank(size_t n, double alpha);
 /* Least n whose n of n successes put the lower bound at c or above; how many the claim "share >= c" needs. */
 long stats_share_needs(double c, double alpha);
 
-/* ---- scales ------------------------------------------------------------------------------------------------- */
+/* ---- scales ------------------------------------------------------------------------------------------------------ */
 
 double stats_logit(double p);
 double stats_expit(double x);
@@ -76,13 +76,13 @@ double stats_logit_variance(double p, double n);
 int stats_resolves(double c, double n);
 double stats_resolves_needs(double c);                   /* that least n, INFINITY for 0 and 1 */
 
-/* ---- planning ----------------------------------------------------------------------------------------------- */
+/* ---- planning ---------------------------------------------------------------------------------------------------- */
 
 /* Least effect, in standard deviations (of the difference when paired, of one arm else), that a two-sided test of
  * error alpha finds with the given power. n per arm. From central t quantiles: (t(1 - alpha/2) + t(power)) * se. */
 double stats_detectable(size_t n, int paired, double alpha, double power);
 
-/* ---- display ------------------------------------------------------------------------------------------------ */
+/* ---- display ----------------------------------------------------------------------------------------------------- */
 
 /* Interquartile mean: floor(n / 4) values cut at each end; of five, the mean of the middle three. */
 double stats_iqm(const double *x, size_t n);             /* n up to STATS_MAX */
@@ -97,7 +97,7 @@ double stats_uniform(uint64_t key, uint64_t index);      /* [0, 1) with 53 bits 
 struct stats_interval stats_bootstrap(const double *x, size_t n_strata, size_t size, int iqm, size_t draws,
                                       double alpha, uint64_t key);
 
-/* ---- text --------------------------------------------------------------------------------------------------- */
+/* ---- text -------------------------------------------------------------------------------------------------------- */
 
 /* A decimal number, whatever the locale: returns the end of the longest number at s, or s when there is none. No
  * hexadecimal, no infinity, no blanks. */

@@ -64,7 +64,7 @@ struct finding combine_findings(const struct finding *f, size_t n)
     return out;
 }
 
-/* ---- one claim ---------------------------------------------------------------------------------------------------- */
+/* ---- one claim --------------------------------------------------------------------------------------------------- */
 
 static int is_statistical(const struct parts *parts)
 {
@@ -122,7 +122,7 @@ static void check_options(struct reader *r, const struct claim_options *options)
         pool_fail(&r->pool, 0, "alpha lies between 0 and 0.5");
 }
 
-/* ---- public: each is an entry that catches errors, around a function that does the work --------------------------- */
+/* ---- public: each is an entry that catches errors, around a function that does the work -------------------------- */
 
 /* What a call is about; the same struct serves every entry. */
 struct job {
@@ -228,7 +228,7 @@ int claim_evaluate(const struct claim *const *claim, size_t n, const struct clai
     return run(work_evaluate, &job, err);
 }
 
-/* ---- planning ------------------------------------------------------------------------------------------------------ */
+/* ---- planning ---------------------------------------------------------------------------------------------------- */
 
 static void power_text(const struct part *part, double level, long n, struct text *text)
 {

@@ -16,7 +16,7 @@
 #include "../driver/claim.h"
 #include "../driver/stats.h"
 
-/* ---- made-up results ------------------------------------------------------------------------------------------- */
+/* ---- made-up results --------------------------------------------------------------------------------------------- */
 
 /* Axes: mixer (gru, lstm, rnn) for all; long.length for metrics of the evaluation `long`, width for `wide`; depth has
  * one value only. */
@@ -186,7 +186,7 @@ static void fill_all(struct fake *fake, int n, double level, double spread)
         fill(fake, a, n, level, spread);
 }
 
-/* ---- help --------------------------------------------------------------------------------------------------------- */
+/* ---- help -------------------------------------------------------------------------------------------------------- */
 
 static struct claim *parse(const char *that, const char *given, const char *source)
 {

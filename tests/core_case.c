@@ -341,17 +341,20 @@ void core_same_bits(const struct core_case *c)
     free_run(&one);
 }
 
-/* Other inputs for steps that `pick` chooses; 1e3 times as large as what was there. */
+/* Other inputs for the steps that `pick` chooses: 1e3 times as large; for the delta rule, which would overflow,
+ * other ones of their kind. */
 static void spoil(struct run *r, bool (*pick)(const struct core_case *c, ptrdiff_t b, ptrdiff_t t))
 {
     const struct core_case *c = r->c;
 
     for (int p = 0; p < r->n_in; p++) {
         ptrdiff_t each = r->n[p] / (c->batch * c->time);
+        float *x = r->x[p];
 
         for (ptrdiff_t s = 0; s < c->batch * c->time; s++)
             for (ptrdiff_t i = s * each; pick(c, s / c->time, s % c->time) && i < (s + 1) * each; i++)
-                ((float *)r->x[p])[i] = c->ports[p] == 'g' ? -0.5f : 1e3f * (float)as_normal(key_of(50), (uint64_t)i);
+                x[i] = c->ports[p] == 'g' ? -0.5f : c->unit_keys ? -x[(i * 7) % each] / 2 :
+                       1e3f * (float)as_normal(key_of(50), (uint64_t)i);
     }
 }
 

@@ -1,7 +1,7 @@
 /* The claim language over made-up results: refusals, what is accepted, and which points are read. */
 #include "claim_fake.h"
 
-/* ---- refusals ------------------------------------------------------------------------------------------------------- */
+/* ---- refusals ---------------------------------------------------------------------------------------------------- */
 
 static void parse_errors(void **state)
 {
@@ -98,7 +98,8 @@ static void check_errors(void **state)
         {"nll[mixer=elman] < 3", 1, "has no value 'elman' of mixer"},
         {"nll[mixer=gru, mean over width] < 3", 16, "an open axis width; open: depth"},
         {"accuracy[mixer=gru] >= 1", 1, "between 0 and 1"},
-        {"accuracy[mixer=gru] >= 0.9999", 1, "2000 test examples cannot resolve a threshold of 0.9999: that needs 30000"},
+        {"accuracy[mixer=gru] >= 0.9999", 1,
+         "2000 test examples cannot resolve a threshold of 0.9999: that needs 30000"},
         {"1 - accuracy[mixer=gru] <= 0.0001", 1, "cannot resolve"},
         {"share(accuracy[mixer=gru] >= 0.9999) >= 0.5", 7, "cannot resolve"},
         {"slope(nll over mixer) > 0", 1, "two different numbers"},
@@ -182,7 +183,8 @@ static void points(void **state)
     (void)state;
     fill_all(&fake, 10, 3.0, 0.1);
     struct claim_source source = source_of(&fake);
-    struct claim *claim = parse("wide.nll[mixer=gru] max over width < nll[mixer=rnn]", "seconds[mixer=gru] < 9", "proposal");
+    struct claim *claim = parse("wide.nll[mixer=gru] max over width < nll[mixer=rnn]",
+                                "seconds[mixer=gru] < 9", "proposal");
     assert_int_equal(claim_points(claim, &source, count_point, text, &err), 0);
     assert_string_equal(text, "wide.nll mixer=gru width=1; wide.nll mixer=gru width=2; wide.nll mixer=gru width=4; "
                               "wide.nll mixer=gru width=8; nll mixer=rnn; seconds mixer=gru; ");

@@ -4,6 +4,7 @@
 #include <driver/data_find.h>
 #include <driver/fetch.h>
 #include <driver/file.h>
+#include <driver/h5.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -195,6 +196,63 @@ static void damage_is_noticed(void **state)
     data_want_free(&w);
 }
 
+/* A well-formed file in which one number is another: only the digest can tell. */
+static void changed_content_is_noticed_by_the_digest(void **state)
+{
+    static const char *const text[] = { "format", "source", "options", "digest" };
+    struct data_wanted w = wanted();
+    struct dataset_label label = data_label(&w);
+    const char *why = NULL;
+    char *path = data_path(&w, "", &why), name[64];
+    (void)state;
+    struct dataset *d = data_convert(&w, path, &why);
+    for (int change = 0; change < 2; change++) {
+        struct h5 *from = h5_open(path, "", &why), *to = h5_create(path);
+        for (size_t i = 0; i < sizeof text / sizeof *text; i++) {
+            char *value = h5_read_text(from, "/", text[i]);
+            h5_write_text(to, "/", text[i], value);
+            free(value);
+        }
+        h5_write_number(to, "/", "schema", 1);
+        h5_write_number(to, "/", "version", source.version);
+        h5_write_text(to, "notes", "alphabet", "digits");
+        for (int s = 0; s < AS_SPLITS; s++) {
+            ptrdiff_t n = d->stored.shape.count[s] + 1, rows = d->rows[s], sizes[2] = { rows, 2 }, got;
+            snprintf(name, sizeof name, "%s/offset", dataset_split[s]);
+            int64_t *offset = h5_read_longs(from, name, &got);
+            h5_write_longs(to, name, 1, &n, offset);
+            free(offset);
+            for (int f = 0; f < w.shape.n_fields; f++) {
+                ptrdiff_t one = f == CLASS ? n - 1 : rows;
+                snprintf(name, sizeof name, "%s/%s", dataset_split[s], w.shape.field[f].name);
+                char *type = h5_read_text(from, name, "type");
+                uint8_t *bytes = strcmp(type, "uint8") == 0 ? h5_read_bytes(from, name, &got) : NULL;
+                if (bytes && change && s == 1 && f == CLASS)
+                    bytes[0] ^= 1;
+                if (bytes)
+                    h5_write_bytes(to, name, 1, &one, bytes);
+                else if (f == REALS)
+                    h5_write_floats(to, name, 2, sizes, d->stored.x[s][f]);
+                else
+                    h5_write_ints(to, name, 1, &one, d->stored.i[s][f]);
+                h5_write_text(to, name, "type", type);
+                free(bytes);
+                free(type);
+            }
+        }
+        h5_close(from);
+        assert_null(h5_commit(to));
+        struct dataset *back = dataset_read(path, &w.shape, &label, &why);
+        assert_int_equal(!back, change);
+        if (change)
+            assert_non_null(strstr(why, "digest"));
+        dataset_free(back);
+    }
+    dataset_free(d);
+    free(path);
+    data_want_free(&w);
+}
+
 /* data_load() in a place where a file is cut short: made again, once the raw files can be had. */
 static void damaged_data_are_made_again(void **state)
 {
@@ -334,6 +392,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_is_written_is_read_back, setup, teardown),
         cmocka_unit_test_setup_teardown(damage_is_noticed, setup, teardown),
+        cmocka_unit_test_setup_teardown(changed_content_is_noticed_by_the_digest, setup, teardown),
         cmocka_unit_test_setup_teardown(damaged_data_are_made_again, setup, teardown),
         cmocka_unit_test_setup_teardown(a_folder_that_cannot_be_made_is_said, setup, teardown),
         cmocka_unit_test_setup_teardown(values_out_of_bounds_are_refused, setup, teardown),

@@ -55,7 +55,8 @@ static void thresholds(void **state)
 
 static void comparisons(void **state)
 {
-    static const char *const by[] = {"nll[mixer=gru] > nll[mixer=lstm] by 0.2", "nll[mixer=lstm] < nll[mixer=gru] by 0.2",
+    static const char *const by[] = {"nll[mixer=gru] > nll[mixer=lstm] by 0.2",
+                                     "nll[mixer=lstm] < nll[mixer=gru] by 0.2",
                                      "nll[mixer=gru] - nll[mixer=lstm] > 0.2", "nll[mixer=gru] - 0.2 > nll[mixer=lstm]",
                                      "-nll[mixer=gru] < -0.2 - nll[mixer=lstm]"};
     static const struct { double gap; enum claim_verdict verdict; } at[] = {
@@ -104,7 +105,8 @@ static void shares_and_spread(void **state)
     for (int s = 0; s < 8; s++)
         fake.value[0][0][s] = 0.6;
     expect(&fake, share, CLAIM_REFUTED_THRESHOLD, "2 of 10 seeds, share <= 0.51");
-    expect(&fake, "share(accuracy[mixer=gru] < accuracy[mixer=lstm] by 0.3) <= 0.98", CLAIM_UPHELD, "8 of 10 seeds, share <= 0.97");
+    expect(&fake, "share(accuracy[mixer=gru] < accuracy[mixer=lstm] by 0.3) <= 0.98",
+           CLAIM_UPHELD, "8 of 10 seeds, share <= 0.97");
     /* jointly with others the same ten say less, and the text says what it would take */
     struct claim_result r = evaluate(&fake, "share(accuracy[mixer=lstm] >= 0.95) >= 0.7", NULL, "proposal", 0, 4);
     assert_int_equal(r.verdict, CLAIM_UNDECIDED);
@@ -114,7 +116,8 @@ static void shares_and_spread(void **state)
     expect(&fake, "spread(nll[mixer=gru]) <= 0.04", CLAIM_UNDECIDED, NULL);
     expect(&fake, "spread(nll[mixer=gru]) <= 0.01", CLAIM_REFUTED_THRESHOLD, NULL);
     fill(&fake, 1, 10, 8.0, 0.5);
-    expect(&fake, "spread(nll[mixer=gru]) < spread(nll[mixer=lstm]) by factor 4", CLAIM_UPHELD, "ratio of sd 10 by factor 4");
+    expect(&fake, "spread(nll[mixer=gru]) < spread(nll[mixer=lstm]) by factor 4",
+           CLAIM_UPHELD, "ratio of sd 10 by factor 4");
     expect(&fake, "spread(nll[mixer=gru]) > spread(nll[mixer=lstm])", CLAIM_REFUTED_THRESHOLD, NULL);
 }
 
@@ -150,12 +153,14 @@ static void steps(void **state)
     expect(&fake, "steps_to(nll[mixer=gru] <= 2) <= 600", CLAIM_UPHELD, "median 500");
     expect(&fake, "steps_to(nll[mixer=gru] <= 2) <= 400", CLAIM_REFUTED_THRESHOLD, NULL);
     expect(&fake, "steps_to(nll[mixer=gru] <= 2) < steps_to(nll[mixer=lstm] <= 2) by factor 2", CLAIM_UPHELD, NULL);
-    expect(&fake, "steps_to(nll[mixer=gru] <= 2) < steps_to(nll[mixer=lstm] <= 2) by 2000", CLAIM_REFUTED_THRESHOLD, NULL);
+    expect(&fake, "steps_to(nll[mixer=gru] <= 2) < steps_to(nll[mixer=lstm] <= 2) by 2000",
+           CLAIM_REFUTED_THRESHOLD, NULL);
     for (int s = 0; s < 10; s++)
         fake.value[1][0][s] = -2000.0;                         /* none of them arrived */
     expect(&fake, "steps_to(nll[mixer=lstm] <= 2) > 1800", CLAIM_UPHELD, "at least 2000");
     expect(&fake, "steps_to(nll[mixer=lstm] <= 2) > 2500", CLAIM_UNDECIDED, NULL);
-    expect(&fake, "steps_to(nll[mixer=gru] <= 2) < steps_to(nll[mixer=lstm] <= 2) by factor 3", CLAIM_UPHELD, "at least");
+    expect(&fake, "steps_to(nll[mixer=gru] <= 2) < steps_to(nll[mixer=lstm] <= 2) by factor 3",
+           CLAIM_UPHELD, "at least");
     expect(&fake, "share(steps_to(nll[mixer=gru] <= 2) <= 600) >= 0.7", CLAIM_UPHELD, NULL);
     expect(&fake, "share(steps_to(nll[mixer=lstm] <= 2) > 2500) >= 0.7", CLAIM_UNDECIDED_INCOMPLETE, "long enough");
 }

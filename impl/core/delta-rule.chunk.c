@@ -34,7 +34,7 @@ struct space {
     float *kb, *qb, *kd, *dk1, *dk2;         /* (C, dk) */
     float *n, *y, *dn, *dy;                  /* (C, dv) */
     float *s, *ds, *s2;                      /* (dk, dv) */
-    float *b, *eb, *ed, *db, *beta;          /* (C) */
+    float *e, *eb, *ed, *db, *beta;          /* (C): e^g, e^b, e^{b_C - b}, the gradient of b, beta */
 };
 
 static size_t space_size(struct size z)
@@ -52,7 +52,7 @@ static struct space space_at(float *p, struct size z)
     w.kb = p; w.qb = p + ck; w.kd = p + 2 * ck; w.dk1 = p + 3 * ck; w.dk2 = p + 4 * ck; p += 5 * ck;
     w.n = p; w.y = p + cv; w.dn = p + 2 * cv; w.dy = p + 3 * cv; p += 4 * cv;
     w.s = p; w.ds = p + ss; w.s2 = p + 2 * ss; p += 3 * ss;
-    w.b = p; w.eb = p + CHUNK; w.ed = p + 2 * CHUNK; w.db = p + 3 * CHUNK; w.beta = p + 4 * CHUNK;
+    w.e = p; w.eb = p + CHUNK; w.ed = p + 2 * CHUNK; w.db = p + 3 * CHUNK; w.beta = p + 4 * CHUNK;
     return w;
 }
 
@@ -84,20 +84,23 @@ static struct piece piece_at(const struct as_call *c, struct size z, ptrdiff_t b
                            .ldv = z.heads * z.dv, .ldh = z.heads };
 }
 
-/* b, e^b, e^{b_C - b}, beta, and the rows scaled by them. */
+/* e^g, e^b, e^{b_C - b}, beta, and the rows scaled by them. Products of e^g, not exponentials of sums and of their
+ * differences: where much is forgotten the sums are large, and their differences lose their digits. */
 static void decays(struct piece p, struct size z, struct space w)
 {
-    float sum = 0;
+    float before = 1, after = 1;
 
     for (ptrdiff_t i = 0; i < p.c; i++) {
-        sum += p.g ? p.g[i * p.ldh] : 0;
-        w.b[i] = sum;
+        w.e[i] = p.g ? p.g[i * p.ldh] : 0;
         w.beta[i] = p.beta[i * p.ldh];
     }
+    as_vexp(p.c, w.e, w.e);
     for (ptrdiff_t i = 0; i < p.c; i++)
-        w.ed[i] = sum - w.b[i];
-    as_vexp(p.c, w.b, w.eb);
-    as_vexp(p.c, w.ed, w.ed);
+        w.eb[i] = before *= w.e[i];
+    for (ptrdiff_t i = p.c - 1; i >= 0; i--) {
+        w.ed[i] = after;
+        after *= w.e[i];
+    }
     for (ptrdiff_t i = 0; i < p.c; i++)
         for (ptrdiff_t j = 0; j < z.dk; j++) {
             float k = p.k[i * p.ldk + j];
@@ -108,7 +111,7 @@ static void decays(struct piece p, struct size z, struct space w)
         }
 }
 
-/* G, M (strictly lower) and A (lower), zeros elsewhere. */
+/* G, M (strictly lower) and A (lower, zeros above). */
 static void triangles(struct piece p, struct size z, struct space w)
 {
     ptrdiff_t c = p.c;
@@ -118,18 +121,14 @@ static void triangles(struct piece p, struct size z, struct space w)
     for (ptrdiff_t i = 0; i < c; i++) {
         float *l = w.l + i * CHUNK, *m = w.m + i * CHUNK, *a = w.a + i * CHUNK, *f = w.f + i * CHUNK;
 
-        for (ptrdiff_t j = 0; j <= i; j++)
-            f[j] = p.g ? w.b[i] - w.b[j] : 1;
-        if (p.g)
-            as_vexp(i + 1, f, f);
-        for (ptrdiff_t j = 0; j <= i; j++) {
+        for (ptrdiff_t j = 0; j < i; j++) {
+            f[j] = p.g ? w.e[i] * f[j - CHUNK] : 1;
             a[j] *= f[j];
             l[j] *= f[j];
             m[j] = w.beta[i] * l[j];
         }
-        l[i] = m[i] = 0;
-        for (ptrdiff_t j = i + 1; j < c; j++)
-            f[j] = l[j] = m[j] = a[j] = 0;
+        f[i] = 1;
+        memset(a + i + 1, 0, (size_t)(c - i - 1) * sizeof *a);
     }
 }
 
@@ -258,18 +257,18 @@ static void back_triangles(struct piece p, struct size z, struct space w, float 
         const float *f = w.f + i * CHUNK, *l = w.l + i * CHUNK, *a = w.a + i * CHUNK;
         float beta = w.beta[i];
 
+        float held = dot(dm, l, i);
+
         if (dbeta)
-            dbeta[i * p.ldh] += dot(dm, l, i);
-        w.db[i] += beta * dot(dm, l, i) + dot(da, a, i + 1);
-        for (ptrdiff_t j = 0; j <= i; j++)
+            dbeta[i * p.ldh] += held;
+        w.db[i] += beta * held + dot(da, a, i);
+        for (ptrdiff_t j = 0; j < i; j++) {
             w.db[j] -= beta * dm[j] * l[j] + da[j] * a[j];
-        for (ptrdiff_t j = 0; j < i; j++)
             dm[j] *= beta * f[j];
-        for (ptrdiff_t j = 0; j <= i; j++)
             da[j] *= f[j];
-        dm[i] = 0;
-        for (ptrdiff_t j = i + 1; j < c; j++)
-            dm[j] = da[j] = 0;
+        }
+        memset(dm + i, 0, (size_t)(c - i) * sizeof *dm);
+        memset(da + i + 1, 0, (size_t)(c - i - 1) * sizeof *da);
     }
     as_gemm_one(0, 0, c, z.dk, c, 1, w.dm, CHUNK, p.k, p.ldk, 0, w.dk1, z.dk);
     as_gemm_one(1, 0, c, z.dk, c, 1, w.dm, CHUNK, p.k, p.ldk, 1, w.dk1, z.dk);

@@ -33,166 +33,184 @@ static void plan(struct as_room *r)
     struct size z = size_of(r->in);
 
     if (r->gradients)
-        r->saved[0] = as_size(as_size((size_t)(z.batch * z.heads), (size_t)z.spans), (size_t)(z.dk * z.dv));
+        r->saved[0] = as_size(as_size((size_t)(z.batch * z.heads), (size_t)z.spans), (size_t)(z.dk * (z.dv > 8 ? 16 : 8)));
     if (r->n_in > G)
         r->scratch[0] = as_size((size_t)(z.batch * z.time), (size_t)z.heads);    /* a = exp(g) */
 }
 
-/* S (dk, dv): S <- a S; u = beta (v - k S); S <- S + k^T u. e = k S before. */
-static inline __attribute__((always_inline)) void advance(ptrdiff_t dk, ptrdiff_t dv, const float *k, const float *v,
-                                                          float beta, float a, float *s)
+/* Eight values side by side: the compiler's vectors, so that short inner loops are not unrolled into scalars.
+ * A state row of dv <= 16 values is one or two of them; lanes beyond dv hold zeros. */
+typedef float lane8 __attribute__((vector_size(32)));
+#pragma GCC diagnostic ignored "-Wpsabi"     /* everything that passes one is inlined: no call, no ABI */
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE lane8 load(const float *x, ptrdiff_t n)
 {
-    float e[WIDEST] = { 0 }, u[WIDEST];
+    lane8 v = { 0 };
 
-    for (ptrdiff_t i = 0; i < dk; i++)
-        for (ptrdiff_t j = 0; j < dv; j++) {
-            float x = s[i * dv + j] * a;
-
-            s[i * dv + j] = x;
-            e[j] = AS_FMA(k[i], x, e[j]);
-        }
-    for (ptrdiff_t j = 0; j < dv; j++)
-        u[j] = beta * (v[j] - e[j]);
-    for (ptrdiff_t i = 0; i < dk; i++)
-        for (ptrdiff_t j = 0; j < dv; j++)
-            s[i * dv + j] = AS_FMA(k[i], u[j], s[i * dv + j]);
+    memcpy(&v, x, n >= 8 ? 32 : (size_t)n * sizeof *x);
+    return v;
 }
 
-static inline __attribute__((always_inline)) void read_out(ptrdiff_t dk, ptrdiff_t dv, const float *q, const float *s,
-                                                           float *o)
+INLINE void store_add(float *x, ptrdiff_t n, lane8 v)
 {
-    float sum[WIDEST] = { 0 };
+    if (n >= 8) {
+        lane8 old;
 
-    for (ptrdiff_t i = 0; i < dk; i++)
-        for (ptrdiff_t j = 0; j < dv; j++)
-            sum[j] = AS_FMA(q[i], s[i * dv + j], sum[j]);
-    for (ptrdiff_t j = 0; j < dv; j++)
-        o[j] = sum[j];
+        memcpy(&old, x, 32);
+        old += v;
+        memcpy(x, &old, 32);
+        return;
+    }
+    for (ptrdiff_t j = 0; j < n; j++)
+        x[j] += v[j];
 }
 
-static inline __attribute__((always_inline)) void forward_row(const struct as_call *c, struct size z, ptrdiff_t row,
-                                                              ptrdiff_t dk, ptrdiff_t dv)
+INLINE float sum8(lane8 v)
+{
+    lane8 w = v + __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3);
+
+    w += __builtin_shufflevector(w, w, 2, 3, 0, 1, 6, 7, 4, 5);
+    return w[0] + w[1];
+}
+
+/* State: dk rows of `nb` lanes. One step: S <- a S; u = beta (v - k S); S <- S + k^T u. new may be old. */
+INLINE void advance(ptrdiff_t dk, int nb, const float *k, const lane8 *v, float beta, float a, const lane8 *old,
+                    lane8 *new)
+{
+    lane8 u[2];
+
+    for (int l = 0; l < nb; l++) {
+        lane8 e = { 0 };
+
+        for (ptrdiff_t i = 0; i < dk; i++)
+            e += k[i] * (a * old[i * nb + l]);
+        u[l] = beta * (v[l] - e);
+    }
+    for (ptrdiff_t i = 0; i < dk; i++)
+        for (int l = 0; l < nb; l++)
+            new[i * nb + l] = a * old[i * nb + l] + k[i] * u[l];
+}
+
+INLINE void forward_row(const struct as_call *c, struct size z, ptrdiff_t row, ptrdiff_t dk, int nb)
 {
     const float *decay = c->scratch[0];
-    ptrdiff_t b = row / z.heads, h = row % z.heads;
-    float s[WIDEST * WIDEST] = { 0 };
+    ptrdiff_t b = row / z.heads, h = row % z.heads, dv = z.dv, time = c->length ? c->length[b] : z.time;
+    lane8 s[WIDEST * 2] = { { 0 } };
 
     for (ptrdiff_t t = 0; t < z.time; t++) {
         ptrdiff_t p = (b * z.time + t) * z.heads + h;
+        const float *q = c->x[Q] + p * dk;
+        float *y = c->y + p * dv;
+        lane8 v[2];
 
+        if (t >= time) {
+            memset(y, 0, (size_t)dv * sizeof *y);
+            continue;
+        }
         if (c->saved && t % SPAN == 0)
-            memcpy((float *)c->saved[0] + (row * z.spans + t / SPAN) * dk * dv, s, (size_t)(dk * dv) * sizeof *s);
-        advance(dk, dv, c->x[K] + p * dk, c->x[V] + p * dv, c->x[BETA][p], c->n_in > G ? decay[p] : 1, s);
-        read_out(dk, dv, c->x[Q] + p * dk, s, c->y + p * dv);
+            memcpy((float *)c->saved[0] + (row * z.spans + t / SPAN) * dk * nb * 8, s, (size_t)(dk * nb) * sizeof *s);
+        for (int l = 0; l < nb; l++)
+            v[l] = load(c->x[V] + p * dv + 8 * l, dv - 8 * l);
+        advance(dk, nb, c->x[K] + p * dk, v, c->x[BETA][p], c->n_in > G ? decay[p] : 1, s, s);
+        for (int l = 0; l < nb; l++) {
+            lane8 o = { 0 };
+
+            for (ptrdiff_t i = 0; i < dk; i++)
+                o += q[i] * s[i * nb + l];
+            memcpy(y + 8 * l, &o, dv - 8 * l >= 8 ? 32 : (size_t)(dv - 8 * l) * sizeof *y);
+        }
     }
 }
 
-/* Gradients of one step into g (one row each, dense); ds: dS_t in, dS_{t-1} out. old: S_{t-1}, new: S_t. */
-struct gradient { float q[WIDEST], k[WIDEST], v[WIDEST], beta, g; };
-
-static inline __attribute__((always_inline)) void retreat(ptrdiff_t dk, ptrdiff_t dv, const float *q, const float *k,
-                                                          const float *v, float beta, float a, const float *dy,
-                                                          const float *old, const float *new, float *ds,
-                                                          struct gradient *out)
+/* The way back through one step at position p; ds: dS_t in, dS_{t-1} out. old: S_{t-1}, new: S_t. */
+INLINE void retreat(const struct as_call *c, ptrdiff_t p, ptrdiff_t dk, int nb, ptrdiff_t dv, float a,
+                    const lane8 *old, const lane8 *new, lane8 *ds)
 {
-    float e[WIDEST] = { 0 }, du[WIDEST] = { 0 }, u[WIDEST], de[WIDEST], dbeta = 0, dg = 0;
+    const float *q = c->x[Q] + p * dk, *k = c->x[K] + p * dk;
+    float beta = c->x[BETA][p], dbeta = 0, dg = 0;
+    lane8 u[2], de[2], dy[2], sum = { 0 };
 
-    for (ptrdiff_t i = 0; i < dk; i++) {
-        float sum = 0;
+    for (int l = 0; l < nb; l++) {
+        lane8 e = { 0 }, du = { 0 }, v = load(c->x[V] + p * dv + 8 * l, dv - 8 * l);
 
-        for (ptrdiff_t j = 0; j < dv; j++) {
-            float d = AS_FMA(q[i], dy[j], ds[i * dv + j]);
-
-            sum += new[i * dv + j] * dy[j];
-            ds[i * dv + j] = d;
-            e[j] = AS_FMA(k[i], a * old[i * dv + j], e[j]);
-            du[j] = AS_FMA(k[i], d, du[j]);
+        dy[l] = load(c->dy + p * dv + 8 * l, dv - 8 * l);
+        for (ptrdiff_t i = 0; i < dk; i++) {
+            ds[i * nb + l] += q[i] * dy[l];
+            e += k[i] * (a * old[i * nb + l]);
+            du += k[i] * ds[i * nb + l];
         }
-        out->q[i] = sum;
-    }
-    for (ptrdiff_t j = 0; j < dv; j++) {
-        u[j] = v[j] - e[j];
-        dbeta += du[j] * u[j];
-        u[j] *= beta;
-        out->v[j] = beta * du[j];
-        de[j] = -out->v[j];
+        u[l] = beta * (v - e);
+        de[l] = -beta * du;
+        dbeta += sum8(du * (v - e));
+        if (c->dx[V])
+            store_add(c->dx[V] + p * dv + 8 * l, dv - 8 * l, -de[l]);
     }
     for (ptrdiff_t i = 0; i < dk; i++) {
-        float sum = 0;
+        lane8 dq = { 0 }, dkey = { 0 };
 
-        for (ptrdiff_t j = 0; j < dv; j++) {
-            float before = a * old[i * dv + j], d = ds[i * dv + j];
+        for (int l = 0; l < nb; l++) {
+            lane8 before = a * old[i * nb + l], d = ds[i * nb + l];
 
-            sum += u[j] * d + de[j] * before;
-            d = AS_FMA(k[i], de[j], d);
-            dg += d * before;
-            ds[i * dv + j] = d * a;
+            dq += dy[l] * new[i * nb + l];
+            dkey += u[l] * d + de[l] * before;
+            d += k[i] * de[l];
+            sum += d * before;
+            ds[i * nb + l] = d * a;
         }
-        out->k[i] = sum;
+        if (c->dx[Q])
+            c->dx[Q][p * dk + i] += sum8(dq);
+        if (c->dx[K])
+            c->dx[K][p * dk + i] += sum8(dkey);
     }
-    out->beta = dbeta;
-    out->g = dg;
-}
-
-static inline __attribute__((always_inline)) void add_gradient(const struct as_call *c, ptrdiff_t p, ptrdiff_t dk,
-                                                               ptrdiff_t dv, const struct gradient *g)
-{
-    for (ptrdiff_t i = 0; c->dx[Q] && i < dk; i++)
-        c->dx[Q][p * dk + i] += g->q[i];
-    for (ptrdiff_t i = 0; c->dx[K] && i < dk; i++)
-        c->dx[K][p * dk + i] += g->k[i];
-    for (ptrdiff_t j = 0; c->dx[V] && j < dv; j++)
-        c->dx[V][p * dv + j] += g->v[j];
+    dg = sum8(sum);
     if (c->dx[BETA])
-        c->dx[BETA][p] += g->beta;
+        c->dx[BETA][p] += dbeta;
     if (c->n_in > G && c->dx[G])
-        c->dx[G][p] += g->g;
+        c->dx[G][p] += dg;
 }
 
-static inline __attribute__((always_inline)) void backward_row(const struct as_call *c, struct size z, ptrdiff_t row,
-                                                               ptrdiff_t dk, ptrdiff_t dv)
+INLINE void backward_row(const struct as_call *c, struct size z, ptrdiff_t row, ptrdiff_t dk, int nb)
 {
     const float *decay = c->scratch[0];
-    ptrdiff_t b = row / z.heads, h = row % z.heads, ss = dk * dv;
-    float state[(SPAN + 1) * WIDEST * WIDEST], ds[WIDEST * WIDEST] = { 0 };
+    ptrdiff_t b = row / z.heads, h = row % z.heads, ss = dk * nb, dv = z.dv, time = c->length ? c->length[b] : z.time;
+    lane8 state[(SPAN + 1) * WIDEST * 2], ds[WIDEST * 2] = { { 0 } };
 
-    for (ptrdiff_t span = z.spans - 1; span >= 0; span--) {
-        ptrdiff_t from = span * SPAN, n = z.time - from < SPAN ? z.time - from : SPAN;
+    for (ptrdiff_t span = (time - 1) / SPAN; time > 0 && span >= 0; span--) {
+        ptrdiff_t from = span * SPAN, n = time - from < SPAN ? time - from : SPAN;
 
-        memcpy(state, (const float *)c->saved[0] + (row * z.spans + span) * ss, (size_t)ss * sizeof *state);
+        memcpy(state, (const float *)c->saved[0] + (row * z.spans + span) * ss * 8, (size_t)ss * sizeof *state);
         for (ptrdiff_t i = 0; i < n; i++) {
             ptrdiff_t p = (b * z.time + from + i) * z.heads + h;
+            lane8 v[2];
 
-            memcpy(state + (i + 1) * ss, state + i * ss, (size_t)ss * sizeof *state);
-            advance(dk, dv, c->x[K] + p * dk, c->x[V] + p * dv, c->x[BETA][p], c->n_in > G ? decay[p] : 1,
+            for (int l = 0; l < nb; l++)
+                v[l] = load(c->x[V] + p * dv + 8 * l, dv - 8 * l);
+            advance(dk, nb, c->x[K] + p * dk, v, c->x[BETA][p], c->n_in > G ? decay[p] : 1, state + i * ss,
                     state + (i + 1) * ss);
         }
         for (ptrdiff_t i = n - 1; i >= 0; i--) {
             ptrdiff_t p = (b * z.time + from + i) * z.heads + h;
-            struct gradient g;
 
-            retreat(dk, dv, c->x[Q] + p * dk, c->x[K] + p * dk, c->x[V] + p * dv, c->x[BETA][p],
-                    c->n_in > G ? decay[p] : 1, c->dy + p * dv, state + i * ss, state + (i + 1) * ss, ds, &g);
-            add_gradient(c, p, dk, dv, &g);
+            retreat(c, p, dk, nb, dv, c->n_in > G ? decay[p] : 1, state + i * ss, state + (i + 1) * ss, ds);
         }
     }
 }
 
-/* The common widths as constants, so that the inner loops unroll. */
+/* The common widths as constants, so that the loops over the key unroll. */
 static void piece(const struct as_call *c, ptrdiff_t group, bool back)
 {
     struct size z = size_of(c->in);
     ptrdiff_t end = (group + 1) * GROUP < z.batch * z.heads ? (group + 1) * GROUP : z.batch * z.heads;
+    int nb = z.dv > 8 ? 2 : 1;
 
     for (ptrdiff_t row = group * GROUP; row < end; row++) {
-        if (z.dk == 8 && z.dv == 8)
-            back ? backward_row(c, z, row, 8, 8) : forward_row(c, z, row, 8, 8);
-        else if (z.dk == 16 && z.dv == 16)
-            back ? backward_row(c, z, row, 16, 16) : forward_row(c, z, row, 16, 16);
-        else if (z.dk == 8 && z.dv == 16)
-            back ? backward_row(c, z, row, 8, 16) : forward_row(c, z, row, 8, 16);
+        if (z.dk == 8 && nb == 1)
+            back ? backward_row(c, z, row, 8, 1) : forward_row(c, z, row, 8, 1);
+        else if (z.dk == 16 && nb == 2)
+            back ? backward_row(c, z, row, 16, 2) : forward_row(c, z, row, 16, 2);
         else
-            back ? backward_row(c, z, row, z.dk, z.dv) : forward_row(c, z, row, z.dk, z.dv);
+            back ? backward_row(c, z, row, z.dk, nb) : forward_row(c, z, row, z.dk, nb);
     }
 }
 

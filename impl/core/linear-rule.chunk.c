@@ -25,7 +25,7 @@ struct space {                               /* scratch of one lane */
     float *f, *a, *da;                       /* (C, C) */
     float *qb, *kd, *dx;                     /* (C, dk) */
     float *s, *ds;                           /* (dk, dv) */
-    float *b, *eb, *ed, *db;                 /* (C) */
+    float *e, *eb, *ed, *db;                 /* (C): e^g, e^b, e^{b_C - b}, the gradient of b */
 };
 
 static size_t space_size(struct size z)
@@ -41,7 +41,7 @@ static struct space space_at(float *p, struct size z)
     w.f = p; w.a = p + cc; w.da = p + 2 * cc; p += 3 * cc;
     w.qb = p; w.kd = p + ck; w.dx = p + 2 * ck; p += 3 * ck;
     w.s = p; w.ds = p + ss; p += 2 * ss;
-    w.b = p; w.eb = p + CHUNK; w.ed = p + 2 * CHUNK; w.db = p + 3 * CHUNK;
+    w.e = p; w.eb = p + CHUNK; w.ed = p + 2 * CHUNK; w.db = p + 3 * CHUNK;
     return w;
 }
 
@@ -68,17 +68,21 @@ static struct piece piece_at(const struct as_call *c, struct size z, ptrdiff_t r
                            .ldv = z.heads * z.dv, .ldh = z.heads };
 }
 
-/* b, its exponentials, the rows they scale, and A. */
+/* a, its products from the chunk's start and to its end, the rows they scale, F and A. Products of a, not exponentials
+ * of differences of sums of g: where much is forgotten those sums are large and their differences lose their digits. */
 static void prepare(struct piece p, struct size z, struct space w)
 {
-    float sum = 0;
+    float before = 1, after = 1;
 
     for (ptrdiff_t i = 0; i < p.c; i++)
-        w.b[i] = sum += p.g ? p.g[i * p.ldh] : 0;
+        w.e[i] = p.g ? p.g[i * p.ldh] : 0;
+    as_vexp(p.c, w.e, w.e);
     for (ptrdiff_t i = 0; i < p.c; i++)
-        w.ed[i] = sum - w.b[i];
-    as_vexp(p.c, w.b, w.eb);
-    as_vexp(p.c, w.ed, w.ed);
+        w.eb[i] = before *= w.e[i];
+    for (ptrdiff_t i = p.c - 1; i >= 0; i--) {
+        w.ed[i] = after;
+        after *= w.e[i];
+    }
     for (ptrdiff_t i = 0; i < p.c; i++)
         for (ptrdiff_t j = 0; j < z.dk; j++) {
             w.qb[i * z.dk + j] = w.eb[i] * p.q[i * p.ldk + j];
@@ -88,11 +92,10 @@ static void prepare(struct piece p, struct size z, struct space w)
     for (ptrdiff_t i = 0; i < p.c; i++) {
         float *a = w.a + i * CHUNK, *f = w.f + i * CHUNK;
 
-        for (ptrdiff_t j = 0; j <= i; j++)
-            f[j] = p.g ? w.b[i] - w.b[j] : 1;
-        if (p.g)
-            as_vexp(i + 1, f, f);
-        for (ptrdiff_t j = 0; j <= i; j++)
+        for (ptrdiff_t j = 0; j < i; j++)
+            f[j] = p.g ? w.e[i] * f[j - CHUNK] : 1;
+        f[i] = 1;
+        for (ptrdiff_t j = 0; p.g && j < i; j++)
             a[j] *= f[j];
         memset(a + i + 1, 0, (size_t)(p.c - i - 1) * sizeof *a);
     }
@@ -157,8 +160,8 @@ static void back_scores(struct piece p, struct space w)
         float *da = w.da + i * CHUNK;
         const float *a = w.a + i * CHUNK, *f = w.f + i * CHUNK;
 
-        w.db[i] += dot(da, a, i + 1);
-        for (ptrdiff_t j = 0; j <= i; j++) {
+        w.db[i] += dot(da, a, i);
+        for (ptrdiff_t j = 0; j < i; j++) {
             w.db[j] -= da[j] * a[j];
             da[j] *= f[j];
         }

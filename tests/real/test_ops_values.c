@@ -94,7 +94,8 @@ static void test_extremes(void **state)
     extreme(as_log1mexp, 0, -inf, -inf);
     extreme(as_sigmoid, -inf, 0, 0), extreme(as_sigmoid, inf, 1, 0), extreme(as_tanh, -inf, -1, 0);
     extreme(as_silu, -inf, 0, 0), extreme(as_silu, inf, inf, 1), extreme(as_gelu, -inf, 0, 0);
-    extreme(as_gelu, inf, inf, 1), extreme(as_gelu_tanh, -inf, 0, 0), extreme(as_elu, -inf, -1, 0);
+    extreme(as_gelu, inf, inf, 1), extreme(as_gelu_tanh, -inf, 0, 0), extreme(as_gelu_tanh, 0, 0, 0.5);
+    extreme(as_silu, 0, 0, 0.5), extreme(as_gelu, 0, 0, 0.5), extreme(as_gelu, 80, 80, 1), extreme(as_elu, -inf, -1, 0);
     extreme(as_relu, 0, 0, 0), extreme(as_abs, 0, 0, 0), extreme(as_relu, -inf, 0, 0);
 }
 
