@@ -6,7 +6,7 @@
 
 #define FIRST_TUNE_SEED 1000000       /* below: reported seeds; from here: tuning seeds */
 
-/* realloc to one more entry of `size`, cleared; never NULL. */
+/* realloc of n entries of `size` to one more, which is cleared (all of them when array is NULL); never NULL. */
 void *more(void *array, int n, size_t size);
 
 /* "a, b, c" into texts. ranges: a piece "0..3" gives 0, 1, 2, 3. A list without a comma that is one range is always

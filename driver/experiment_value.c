@@ -14,7 +14,8 @@ void *more(void *array, int n, size_t size)
     char *p = realloc(array, ((size_t)n + 1) * size);
     if (!p)
         as_fail(AS_NO_MEMORY, "out of memory for an experiment");
-    memset(p + (size_t)n * size, 0, size);
+    size_t first = array ? (size_t)n : 0;
+    memset(p + first * size, 0, ((size_t)n + 1 - first) * size);
     return p;
 }
 

@@ -92,7 +92,6 @@ static const char *count_points(struct plan *p)
                       MAX_CELLS);
     p->n_points = (int)points;
     p->point = more(NULL, p->n_points - 1, sizeof *p->point);
-    memset(p->point, 0, (size_t)p->n_points * sizeof *p->point);
     if (e->n_arms) {
         p->axis = more(p->axis, p->n_axes, sizeof *p->axis);
         p->axis[p->n_axes++] = file_text("arm");
@@ -113,7 +112,6 @@ static const char *resolve_points(struct plan *p, char (**hash)[65])
     struct resolved *out = more(NULL, n, sizeof *out);
     const char *why = NULL;
     p->resolved = more(NULL, n, sizeof *p->resolved);
-    memset(p->resolved, 0, (size_t)n * sizeof *p->resolved);
     *hash = more(NULL, n, sizeof **hash);
     for (int i = 0; i < n; i++) {
         asked[i] = asked_for(p, i / combinations, i % combinations);
