@@ -62,6 +62,17 @@ static bool same_set(const struct as_config *a, const struct as_config *b)
     return true;
 }
 
+/* One arm is no axis: what is left of it goes into the base. */
+static void dissolve_arm(struct experiment *e)
+{
+    for (size_t i = 0; i < e->arm[0].set->n; i++)
+        as_config_set(e->base, e->arm[0].set->entry[i].key, e->arm[0].set->entry[i].text, true);
+    note(e, "no two arms differ: the axis arm is gone");
+    free(e->arm[0].name);
+    as_config_free(e->arm[0].set);
+    e->n_arms = 0;
+}
+
 static void merge_arms(struct experiment *e)
 {
     for (int i = 1; i < e->n_arms; i++) {
@@ -76,6 +87,8 @@ static void merge_arms(struct experiment *e)
         memmove(&e->arm[i], &e->arm[i + 1], (size_t)(e->n_arms - i - 1) * sizeof *e->arm);
         e->n_arms--;
         i--;
+        if (e->n_arms == 1)
+            dissolve_arm(e);
     }
 }
 

@@ -250,8 +250,9 @@ static const char *take_named(struct experiment *e, const char *kind, const char
     if (!strcmp(kind, "stage"))
         return "[stage NAME] is not supported yet by this version";
     const char *nearest = as_nearest(kind, known);
-    return as_say("unknown section [%s %s]%s%s%s", kind, name, nearest ? ": did you mean [" : "", nearest ? nearest : "",
-                  nearest ? " NAME]?" : "");
+    if (nearest)
+        return as_say("unknown section [%s %s]: did you mean [%s NAME]?", kind, name, nearest);
+    return as_say("unknown section [%s %s]", kind, name);
 }
 
 const char *experiment_take(struct experiment *e, const char *section, const char *key, const char *value,

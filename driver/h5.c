@@ -142,26 +142,15 @@ static void write_array(struct h5 *f, const char *name, int rank, const ptrdiff_
     H5Sclose(space);
 }
 
-void h5_write_bytes(struct h5 *f, const char *name, int rank, const ptrdiff_t *dim, const uint8_t *v)
-{
-    write_array(f, name, rank, dim, H5T_STD_U8LE, H5T_NATIVE_UINT8, v);
-}
-void h5_write_ints(struct h5 *f, const char *name, int rank, const ptrdiff_t *dim, const int32_t *v)
-{
-    write_array(f, name, rank, dim, H5T_STD_I32LE, H5T_NATIVE_INT32, v);
-}
-void h5_write_longs(struct h5 *f, const char *name, int rank, const ptrdiff_t *dim, const int64_t *v)
-{
-    write_array(f, name, rank, dim, H5T_STD_I64LE, H5T_NATIVE_INT64, v);
-}
-void h5_write_floats(struct h5 *f, const char *name, int rank, const ptrdiff_t *dim, const float *v)
-{
-    write_array(f, name, rank, dim, H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, v);
-}
-void h5_write_doubles(struct h5 *f, const char *name, int rank, const ptrdiff_t *dim, const double *v)
-{
-    write_array(f, name, rank, dim, H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, v);
-}
+/* One row a type; the readers are below. */
+#define WRITER(name, type, stored, memory) \
+    void h5_write_##name(struct h5 *f, const char *at, int rank, const ptrdiff_t *dim, const type *v) \
+    { write_array(f, at, rank, dim, stored, memory, v); }
+WRITER(bytes, uint8_t, H5T_STD_U8LE, H5T_NATIVE_UINT8)
+WRITER(ints, int32_t, H5T_STD_I32LE, H5T_NATIVE_INT32)
+WRITER(longs, int64_t, H5T_STD_I64LE, H5T_NATIVE_INT64)
+WRITER(floats, float, H5T_IEEE_F32LE, H5T_NATIVE_FLOAT)
+WRITER(doubles, double, H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE)
 
 static bool is_root(const char *object) { return !strcmp(object, "/") || !*object; }
 
@@ -313,26 +302,13 @@ static void *read_array(struct h5 *f, const char *name, hid_t stored, hid_t memo
     return v;
 }
 
-uint8_t *h5_read_bytes(struct h5 *f, const char *name, ptrdiff_t *n)
-{
-    return read_array(f, name, H5T_STD_U8LE, H5T_NATIVE_UINT8, n);
-}
-int32_t *h5_read_ints(struct h5 *f, const char *name, ptrdiff_t *n)
-{
-    return read_array(f, name, H5T_STD_I32LE, H5T_NATIVE_INT32, n);
-}
-int64_t *h5_read_longs(struct h5 *f, const char *name, ptrdiff_t *n)
-{
-    return read_array(f, name, H5T_STD_I64LE, H5T_NATIVE_INT64, n);
-}
-float *h5_read_floats(struct h5 *f, const char *name, ptrdiff_t *n)
-{
-    return read_array(f, name, H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, n);
-}
-double *h5_read_doubles(struct h5 *f, const char *name, ptrdiff_t *n)
-{
-    return read_array(f, name, H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, n);
-}
+#define READER(name, type, stored, memory) \
+    type *h5_read_##name(struct h5 *f, const char *at, ptrdiff_t *n) { return read_array(f, at, stored, memory, n); }
+READER(bytes, uint8_t, H5T_STD_U8LE, H5T_NATIVE_UINT8)
+READER(ints, int32_t, H5T_STD_I32LE, H5T_NATIVE_INT32)
+READER(longs, int64_t, H5T_STD_I64LE, H5T_NATIVE_INT64)
+READER(floats, float, H5T_IEEE_F32LE, H5T_NATIVE_FLOAT)
+READER(doubles, double, H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE)
 
 /* An attribute for reading, with its object; an invalid one when either is absent. */
 static hid_t open_attribute(struct h5 *f, const char *object, const char *name, hid_t *o)

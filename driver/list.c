@@ -92,9 +92,9 @@ int command_list(struct command_line *line)
         known = known || !strcmp(kinds[i], want);
     if (!known) {
         const char *nearest = as_nearest(want, kinds);
-        return complain(EXIT_WRONG_USE, as_say("there is no list of %s: %s%s", want, nearest ? "did you mean " : "choose ",
-                                               nearest ? nearest : "layers, rules, objectives, studies, sources, "
-                                                                   "metrics or experiments"));
+        if (!nearest)
+            nearest = "one of layers, rules, objectives, studies, sources, metrics and experiments";
+        return complain(EXIT_WRONG_USE, as_say("there is no list of %s: did you mean %s?", want, nearest));
     }
     if (line->json)
         puts("[");

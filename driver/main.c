@@ -63,12 +63,6 @@ static const struct option_row { const char *name, *value, *help; unsigned group
 };
 enum { N_OPTIONS = sizeof options / sizeof options[0] };
 
-int complain(int status, const char *sentence)
-{
-    fprintf(stderr, "assay: %s\n", sentence);
-    return status;
-}
-
 static int print_help(void)
 {
     puts("assay COMMAND [OPTIONS]: tests what papers claim about neural architectures\n");
@@ -93,8 +87,8 @@ static int print_command_help(const struct subcommand *c)
 
 static int print_version(void)
 {
-    printf("assay %s\ncompiler  %s\nflags     %s\nlevels    %s\nlibraries %s\n", PACKAGE_VERSION, ASSAY_CC, ASSAY_CFLAGS,
-           ASSAY_LEVELS, ASSAY_LIBRARIES);
+    printf("assay %s\ncompiler  %s\nflags     %s\n", PACKAGE_VERSION, ASSAY_CC, ASSAY_CFLAGS);
+    printf("levels    %s\nlibraries %s\n", ASSAY_LEVELS, ASSAY_LIBRARIES);
     return EXIT_ALL_WELL;
 }
 
@@ -209,15 +203,6 @@ static const char *take_arguments(struct command_line *line, const struct subcom
     if (line->n_words < c->least || line->n_words > c->most)
         return as_say("usage: assay %s %s [OPTIONS]", c->name, c->usage);
     return NULL;
-}
-
-struct experiment *experiment_of(struct command_line *line)
-{
-    const char *why;
-    struct experiment *e = experiment_read(line->word[0], line->set, line->n_set, line->quick, &why);
-    if (!e)
-        complain(EXIT_WRONG_USE, why);
-    return e;
 }
 
 /* --- main ------------------------------------------------------------------------------------------------------ */

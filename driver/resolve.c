@@ -80,7 +80,7 @@ static void check_evals(struct building *b)
     for (int i = 0; i < b->e->n_evals; i++) {
         const struct eval *v = &b->e->eval[i];
         int n = eval_keys(v);
-        const char **key = malloc((size_t)(n ? n : 1) * sizeof *key), **text = malloc((size_t)(n ? n : 1) * sizeof *text);
+        const char **key = malloc(((size_t)n + 1) * sizeof *key), **text = malloc(((size_t)n + 1) * sizeof *text);
         if (!key || !text)
             as_fail(AS_NO_MEMORY, "no memory for the evaluations");
         for (int k = 0; k < eval_points(v); k++) {

@@ -1,193 +1,11 @@
-/* results_claims.c: what the results offer to claims: names, axes, samples and curves, from plan and records. */
-#include <driver/results.h>
+/* results_claims.c: what the results offer to claims: axes, samples and curves, from plan and records. */
+#include <driver/results_claims.h>
 
 #include <assay/error.h>
 #include <assay/metric.h>
-#include <assay/registry.h>
-#include <assay/study.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { MAX_AXES = 64 };
-
-/* One axis that a name has: of the grid, or of its evaluation. */
-struct known { const char *key; const char **value; int n; };
-
-struct claims {
-    struct results *r;
-    struct claim_source source;
-    struct known known[MAX_AXES];
-    char *own[MAX_AXES];             /* names of evaluation axes */
-    int n_known, n_grid;             /* of the name last asked about; those of the grid come first */
-    struct claim_axis open[MAX_AXES];
-    struct claim_sample *sample;
-    struct claim_steps *steps;
-    char near[256];
-};
-
-/* Costs that each record has as a number. One size for all seeds: no statistics. */
-static const struct { const char *name; bool seedless; } costs[] = {
-    { "parameters", true }, { "state", true }, { "flop", true }, { "seconds", false }, { "train.seconds", false },
-    { "peak.memory", false },
-};
-enum { COSTS = sizeof costs / sizeof *costs };
-
-static int cost_of(const char *name)
-{
-    for (int i = 0; i < COSTS; i++)
-        if (!strcmp(costs[i].name, name)) return i;
-    return -1;
-}
-
-/* ---- names --------------------------------------------------------------------------------------------------- */
-
-static const struct eval *eval_of(const struct results *r, const char *name)
-{
-    const char *base = metric_base(name);
-    for (int i = 0; i < r->e->n_evals; i++) {
-        size_t n = strlen(r->e->eval[i].name);
-        if (!strncmp(r->e->eval[i].name, name, n) && name[n] == '.' && name + n + 1 == base) return &r->e->eval[i];
-    }
-    return NULL;
-}
-
-static const struct as_study *study_of(const struct results *r)
-{
-    const char *name = as_config_get(r->e->base, "study");
-    const struct as_entry *e = name ? as_registry_find("study", name, NULL) : NULL;
-    return e ? e->plugin->study : NULL;
-}
-
-/* Calls take(ctx, name) for every name a claim may use; ends with the first true. */
-static bool each_name(const struct results *r, bool (*take)(void *ctx, const char *name), void *ctx)
-{
-    const struct experiment *e = r->e;
-    const struct as_study *s = study_of(r);
-    for (int i = 0; s && s->metrics[i].name; i++)
-        if (take(ctx, s->metrics[i].name)) return true;
-    for (int i = 0; i < e->n_metrics; i++) {
-        if (take(ctx, e->metric[i])) return true;
-        if (take(ctx, as_say("valid.%s", e->metric[i]))) return true;
-        for (int k = 0; k < e->n_evals; k++)
-            if (take(ctx, as_say("%s.%s", e->eval[k].name, e->metric[i]))) return true;
-    }
-    const char *valid = as_config_get(e->base, "valid.metric");
-    if (valid && take(ctx, as_say("valid.%s", valid))) return true;
-    if (take(ctx, "valid.ce") || take(ctx, "train.loss")) return true;
-    for (int i = 0; i < COSTS; i++)
-        if (take(ctx, costs[i].name)) return true;
-    return false;
-}
-
-static bool is_name(void *ctx, const char *name) { return !strcmp(ctx, name); }
-
-struct list { char **name; int n; };
-static bool collect(void *ctx, const char *name)
-{
-    struct list *l = ctx;
-    char **more = realloc(l->name, (size_t)(l->n + 2) * sizeof *more);
-    if (!more) as_fail(AS_NO_MEMORY, "no memory for a list of names");
-    l->name = more;
-    l->name[l->n] = strdup(name);
-    if (l->name[l->n]) l->n++;
-    l->name[l->n] = NULL;
-    return false;
-}
-
-static const char *nearest_name(struct claims *c, const char *name)
-{
-    struct list l = { 0 };
-    each_name(c->r, collect, &l);
-    const char *near = l.name ? as_nearest(name, (const char *const *)l.name) : NULL;
-    snprintf(c->near, sizeof c->near, "%s", near ? near : "");
-    for (int i = 0; i < l.n; i++) free(l.name[i]);
-    free(l.name);
-    return c->near[0] ? c->near : NULL;
-}
-
-/* ---- metrics ------------------------------------------------------------------------------------------------- */
-
-/* A number that any record has: chance levels depend on the data, which only cells have seen. */
-static double number_of_any(const struct results *r, const char *name)
-{
-    for (int i = 0; i < r->plan->n_cells; i++) {
-        double x = r->record[i] ? record_number_of(r->record[i], name) : (double)NAN;
-        if (!isnan(x)) return x;
-    }
-    return (double)NAN;
-}
-
-static long examples_of(const struct results *r, const char *name)
-{
-    const struct eval *v = eval_of(r, name);
-    if (v && v->examples) return v->examples;
-    for (int i = 0; i < r->plan->n_cells; i++)
-        for (int k = 0; r->record[i] && k < r->record[i]->n_values; k++)
-            if (!strcmp(r->record[i]->value[k].metric, name)) return r->record[i]->value[k].examples;
-    const char *text = r->plan->resolved && r->plan->resolved[0]
-                           ? as_config_get(r->plan->resolved[0], "test.examples") : NULL;
-    double n;
-    return text && as_parse_num(text, &n) ? (long)n : 0;
-}
-
-static bool changes_data(const struct results *r, const char *key)
-{
-    if (!strncmp(key, "data.", 5)) return true;
-    if (strcmp(key, "arm") != 0) return false;
-    for (int i = 0; i < r->e->n_arms; i++)
-        for (size_t k = 0; k < r->e->arm[i].set->n; k++)
-            if (!strncmp(r->e->arm[i].set->entry[k].key, "data.", 5)) return true;
-    return false;
-}
-
-static enum claim_scale scale_of(enum as_scale s)
-{
-    return s == AS_LOGIT ? CLAIM_LOGIT : s == AS_LOG ? CLAIM_LOG : CLAIM_RAW;
-}
-
-static bool study_metric(const struct results *r, const char *name, struct claim_metric *out)
-{
-    const struct as_study *s = study_of(r);
-    for (int i = 0; s && s->metrics[i].name; i++) {
-        if (strcmp(s->metrics[i].name, name) != 0) continue;
-        const char *scale = s->metrics[i].scale ? s->metrics[i].scale : "raw";
-        out->scale = !strcmp(scale, "logit") ? CLAIM_LOGIT : !strcmp(scale, "log") ? CLAIM_LOG : CLAIM_RAW;
-        return true;
-    }
-    return false;
-}
-
-static int get_metric(void *ctx, const char *name, struct claim_metric *out, const char **nearest)
-{
-    struct claims *c = ctx;
-    *out = (struct claim_metric){ .chance = (double)NAN, .worst = (double)NAN, .paired = 1 };
-    if (nearest) *nearest = NULL;
-    if (!each_name(c->r, is_name, (void *)(uintptr_t)name)) {
-        if (nearest) *nearest = nearest_name(c, name);
-        return -1;
-    }
-    int cost = cost_of(name);
-    if (cost >= 0) {
-        *out = (struct claim_metric){ .scale = costs[cost].seedless ? CLAIM_RAW : CLAIM_LOG, .direction = -1,
-                                      .chance = (double)NAN, .worst = (double)NAN, .cost = 1,
-                                      .seedless = costs[cost].seedless };
-        return 0;
-    }
-    if (study_metric(c->r, name, out)) return 0;
-    const struct as_metric *m = as_metric_find(metric_base(name), NULL);
-    if (!m) {                                     /* train.loss: a curve without a declaration */
-        out->direction = -1;
-        return 0;
-    }
-    out->scale = scale_of(m->scale);
-    out->direction = m->higher_is_better ? 1 : -1;
-    out->chance = number_of_any(c->r, as_say("chance.%s", m->name));
-    out->worst = number_of_any(c->r, as_say("worst.%s", m->name));
-    if (m->proportion) out->n_examples = examples_of(c->r, name);
-    return 0;
-}
 
 /* ---- axes ---------------------------------------------------------------------------------------------------- */
 
@@ -220,7 +38,7 @@ static struct known *new_axis(struct claims *c, const char *key, int room)
 static void learn_axes(struct claims *c, const char *name)
 {
     const struct plan *p = c->r->plan;
-    const struct eval *v = eval_of(c->r, name);
+    const struct eval *v = names_eval(c->r, name);
     forget_axes(c);
     for (int a = 0; a < p->n_axes; a++) {
         struct known *k = new_axis(c, p->axis[a], p->n_cells);
@@ -333,7 +151,7 @@ static int get_samples(void *ctx, const char *name, const struct claim_key *key,
     *count = 0;
     if (!locate(c, name, key, n, &s)) return -1;
     const struct as_metric *m = as_metric_find(metric_base(name), NULL);
-    bool cost = cost_of(name) >= 0;
+    bool cost = names_cost(name);
     free(c->sample);
     c->sample = calloc((size_t)r->plan->n_cells + 1, sizeof *c->sample);
     if (!c->sample) as_fail(AS_NO_MEMORY, "no memory for samples");
@@ -397,8 +215,8 @@ static int get_identity(void *ctx, const char *name, const struct claim_key *key
     double worst = 0;
     long seen = 0, missing = 0;
     if (nearest) *nearest = NULL;
-    if (!study_metric(c->r, name, &m)) {
-        if (nearest) *nearest = nearest_name(c, name);
+    if (!names_study_metric(c->r, name, &m)) {
+        if (nearest) *nearest = names_nearest(c, name);
         return -1;
     }
     learn_axes(c, name);
@@ -430,7 +248,7 @@ static int get_paired(void *ctx, const char *name_a, const struct claim_key *a, 
     const struct plan *p = c->r->plan;
     const struct cell *ca = &p->cell[results_first(c->r, sa.point)], *cb = &p->cell[results_first(c->r, sb.point)];
     for (int i = 0; i < p->n_axes; i++)
-        if (changes_data(c->r, p->axis[i]) && strcmp(ca->coordinate[i], cb->coordinate[i]) != 0) return 0;
+        if (names_changes_data(c->r, p->axis[i]) && strcmp(ca->coordinate[i], cb->coordinate[i]) != 0) return 0;
     return 1;
 }
 
@@ -440,7 +258,7 @@ const struct claim_source *results_source(struct results *r)
     struct claims *c = calloc(1, sizeof *c);
     if (!c) as_fail(AS_NO_MEMORY, "no memory for claims");
     c->r = r;
-    c->source = (struct claim_source){ .ctx = c, .metric = get_metric, .axes = get_axes, .samples = get_samples,
+    c->source = (struct claim_source){ .ctx = c, .metric = names_metric, .axes = get_axes, .samples = get_samples,
                                        .steps_to = get_steps, .identity = get_identity, .paired = get_paired };
     r->claims = c;
     return &c->source;

@@ -78,8 +78,11 @@ static void print_head(const struct plan *p)
         for (int k = 0; k < e->eval[i].n_axes; k++)
             printf("evaluates %s = %s\n", eval_axis_name(&e->eval[i], &e->eval[i].axis[k]),
                    values_text(&e->eval[i].axis[k]));
-    if (e->note)
-        printf("note      %s\n", e->note);
+    for (const char *at = e->note; at && *at;) {
+        int n = (int)strcspn(at, "\n");
+        printf("note      %.*s\n", n, at);
+        at += n + (at[n] == '\n');
+    }
 }
 
 static void print_differing(const char *what, double least, double most)

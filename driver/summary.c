@@ -50,24 +50,52 @@ bool summary_check(struct results *r, const char **why)
     return true;
 }
 
+/* Those that fit, one by one: the quick form and overrides may have taken away what the others speak of. */
+static void answer_each(struct results *r, struct claim_result *out)
+{
+    const struct experiment *e = r->e;
+    struct claim_options options = { .alpha = e->alpha, .n_claims = (size_t)e->n_claims };
+    for (int i = 0; i < e->n_claims; i++) {
+        struct claim_error err = { 0 };
+        struct claim *claim = claim_parse(&e->claim[i], &err);
+        const struct claim *one = claim;
+        out[i] = (struct claim_result){ .verdict = CLAIM_UNDECIDED, .estimate = STATS_NAN, .low = STATS_NAN,
+                                        .high = STATS_NAN };
+        if (!claim || claim_evaluate(&one, 1, results_source(r), &options, &out[i], &err)) {
+            out[i].verdict = CLAIM_UNDECIDED;
+            snprintf(out[i].text, sizeof out[i].text, "%.230s", err.text);
+        }
+        claim_free(claim);
+    }
+}
+
+static bool answer_all(struct results *r, struct claim_result *out, const char **why)
+{
+    struct claim **claim = parse_claims(r, why);
+    if (!claim) return false;
+    struct claim_options options = { .alpha = r->e->alpha };
+    struct claim_error err = { 0 };
+    int failed = claim_evaluate((const struct claim *const *)claim, (size_t)r->e->n_claims, results_source(r), &options,
+                                out, &err);
+    if (failed) *why = as_say("claim %s: %s", err.claim ? err.claim : "?", err.text);
+    free_claims(claim, r->e->n_claims);
+    return !failed;
+}
+
 struct claim_result *claims_answer(struct results *r, const char **why)
 {
     *why = NULL;
     if (!r->e->n_claims) return NULL;
-    struct claim **claim = parse_claims(r, why);
-    if (!claim) return NULL;
     struct claim_result *out = calloc((size_t)r->e->n_claims, sizeof *out);
-    struct claim_options options = { .alpha = r->e->alpha };
-    struct claim_error err = { 0 };
     if (!out) as_fail(AS_NO_MEMORY, "no memory for verdicts");
-    if (claim_evaluate((const struct claim *const *)claim, (size_t)r->e->n_claims, results_source(r), &options, out,
-                       &err)) {
-        *why = as_say("claim %s: %s", err.claim ? err.claim : "?", err.text);
-        free(out);
-        out = NULL;
+    if (answer_all(r, out, why)) return out;
+    if (r->e->altered) {
+        *why = NULL;
+        answer_each(r, out);
+        return out;
     }
-    free_claims(claim, r->e->n_claims);
-    return out;
+    free(out);
+    return NULL;
 }
 
 /* How many were refuted. */

@@ -44,6 +44,7 @@ static int shown_width(const char *text)
 static void print_table(const struct table *t, const char *corner, const char *tail)
 {
     for (int r = 0; r < t->rows; r++) {
+        int owed = 0;
         for (int c = 0; c < t->columns; c++) {
             const char *text = t->text[r * t->columns + c];
             if (!text) text = r == 0 && c == 0 ? corner : "";
@@ -54,10 +55,9 @@ static void print_table(const struct table *t, const char *corner, const char *t
                 wide = n > wide ? n : wide;
             }
             int pad = wide - shown_width(text);
-            if (c) fputs("  ", stdout);
-            if (c) printf("%*s", pad, "");
-            fputs(text, stdout);
-            if (!c) printf("%*s", pad, "");
+            /* Blanks are owed until something follows them: no line ends in one. */
+            if (*text) printf("%*s%s", owed + (c ? pad : 0), "", text);
+            owed = (*text ? 0 : owed + shown_width(text) + pad) + 2 + (!c && *text ? pad : 0);
         }
         printf("%s\n", r == 0 ? tail : "");
     }

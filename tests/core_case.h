@@ -5,7 +5,7 @@
  * How far a float form may be from the double reference is derived, not chosen: the inputs of the reference are
  * moved by up to one float epsilon (1.2e-7) of themselves, and what that moves an array, together with one epsilon of
  * the array's largest value, is what a single rounding a number does. A chain of n additions rounds partial sums that
- * are up to sqrt(n) times a term, so 4 sqrt(n) times that is allowed, n being the longest chain: time + dk + dv.
+ * are up to sqrt(n) times a term, so 2 sqrt(n) times that is allowed, n being the longest chain: time + dk + dv.
  */
 #ifndef ASSAY_TESTS_CORE_CASE_H
 #define ASSAY_TESTS_CORE_CASE_H

@@ -10,7 +10,7 @@
 #include "../driver/file.h"
 #include "../driver/key.h"
 
-#include <assay/registry.h>
+#include <assay/layer.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

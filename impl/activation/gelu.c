@@ -5,7 +5,8 @@ enum { EXACT, TANH };
 struct gelu { int form; };
 
 static const struct as_option options[] = {
-    { "form", AS_WORD, offsetof(struct gelu, form), EXACT, 0, 0, "exact|tanh", "exact,tanh", "by erf, or the tanh form" },
+    { "form", AS_WORD, offsetof(struct gelu, form), EXACT, 0, 0, "exact|tanh", "exact,tanh",
+      "by erf, or the tanh form" },
     { 0 }
 };
 
@@ -94,4 +95,6 @@ static const struct as_variant gelu_layer = {
     .check = check, .graph = graph,
 };
 
-const struct as_plugin AS_PLUGIN(activation__gelu) = { .abi = ASSAY_ABI, .variant = &gelu_layer, .impl = { &ref } };
+const struct as_plugin AS_PLUGIN(activation__gelu) = {
+    .abi = ASSAY_ABI, .variant = &gelu_layer, .impl = { &ref },
+};

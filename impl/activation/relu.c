@@ -54,4 +54,6 @@ static const struct as_variant relu_layer = {
     .check = check, .graph = graph,
 };
 
-const struct as_plugin AS_PLUGIN(activation__relu) = { .abi = ASSAY_ABI, .variant = &relu_layer, .impl = { &ref } };
+const struct as_plugin AS_PLUGIN(activation__relu) = {
+    .abi = ASSAY_ABI, .variant = &relu_layer, .impl = { &ref },
+};

@@ -53,4 +53,6 @@ static const struct as_variant sigmoid_layer = {
     .check = check, .graph = graph,
 };
 
-const struct as_plugin AS_PLUGIN(activation__sigmoid) = { .abi = ASSAY_ABI, .variant = &sigmoid_layer, .impl = { &ref } };
+const struct as_plugin AS_PLUGIN(activation__sigmoid) = {
+    .abi = ASSAY_ABI, .variant = &sigmoid_layer, .impl = { &ref },
+};

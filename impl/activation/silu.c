@@ -50,11 +50,14 @@ static const struct as_impl ref = { .abi = ASSAY_ABI, .name = "ref", .forward = 
 static const struct as_variant silu_layer = {
     .abi = ASSAY_ABI,
     .summary = "x sigmoid(x)",
-    .paper = { .key = "elfwing2018silu", .title = "Sigmoid-weighted linear units for neural network function approximation in "
-                                                "reinforcement learning",
+    .paper = { .key = "elfwing2018silu",
+               .title = "Sigmoid-weighted linear units for neural network function approximation in reinforcement "
+                        "learning",
                .url = "https://arxiv.org/abs/1702.03118", .year = 2017, .where = "eq. 5", .departs = "nothing" },
     .promises = AS_CAUSAL | AS_POINTWISE | AS_PADDING_SAFE,
     .check = check, .graph = graph,
 };
 
-const struct as_plugin AS_PLUGIN(activation__silu) = { .abi = ASSAY_ABI, .variant = &silu_layer, .impl = { &ref } };
+const struct as_plugin AS_PLUGIN(activation__silu) = {
+    .abi = ASSAY_ABI, .variant = &silu_layer, .impl = { &ref },
+};

@@ -54,4 +54,6 @@ static const struct as_variant tanh_layer = {
     .check = check, .graph = graph,
 };
 
-const struct as_plugin AS_PLUGIN(activation__tanh) = { .abi = ASSAY_ABI, .variant = &tanh_layer, .impl = { &ref } };
+const struct as_plugin AS_PLUGIN(activation__tanh) = {
+    .abi = ASSAY_ABI, .variant = &tanh_layer, .impl = { &ref },
+};

@@ -255,9 +255,7 @@ static void back_triangles(struct piece p, struct size z, struct space w, float 
     for (ptrdiff_t i = 0; i < c; i++) {
         float *dm = w.dm + i * CHUNK, *da = w.da + i * CHUNK;
         const float *f = w.f + i * CHUNK, *l = w.l + i * CHUNK, *a = w.a + i * CHUNK;
-        float beta = w.beta[i];
-
-        float held = dot(dm, l, i);
+        float beta = w.beta[i], held = dot(dm, l, i);
 
         if (dbeta)
             dbeta[i * p.ldh] += held;

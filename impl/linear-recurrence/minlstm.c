@@ -265,8 +265,8 @@ static const struct as_variant minlstm = {
     .options = options, .opt_size = sizeof(struct minlstm),
     .promises = AS_CAUSAL | AS_PADDING_SAFE,
     .check = check, .plan = plan, .graph = graph,
-    .graph_tolerance_why = "log-space: a sum of logarithms as large as the time is taken from each term and added again, "
-                           "and each digit before the point costs one behind it",
+    .graph_tolerance_why = "log-space: a sum of logarithms as large as the time is taken from each term and "
+                           "added again, and each digit before the point costs one behind it",
     .graph_tolerance = 600,
 };
 

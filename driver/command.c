@@ -1,0 +1,20 @@
+/* command.c: what every subcommand needs. Apart from main.c, so that tests can link commands. */
+#include "commands.h"
+#include "experiment.h"
+
+#include <stdio.h>
+
+int complain(int status, const char *sentence)
+{
+    fprintf(stderr, "assay: %s\n", sentence);
+    return status;
+}
+
+struct experiment *experiment_of(struct command_line *line)
+{
+    const char *why;
+    struct experiment *e = experiment_read(line->word[0], line->set, line->n_set, line->quick, &why);
+    if (!e)
+        complain(EXIT_WRONG_USE, why);
+    return e;
+}
