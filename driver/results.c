@@ -84,7 +84,7 @@ struct tally { double score, tie; int n; };
 /* The validation score of a tuning cell and what breaks ties, both so that more is better. */
 static void score_of(const struct record *rec, double *score, double *tie)
 {
-    *score = *tie = -INFINITY;
+    *score = *tie = -(double)INFINITY;
     if (!rec || rec->outcome != CELL_OK) return;
     for (int i = 0, seen = 0; i < rec->n_values; i++) {
         const struct value *v = &rec->value[i];

@@ -268,7 +268,7 @@ struct table budget_make(struct results *r)
 /* By how much the largest exceeds the smallest; 1 when all are equal. */
 static double spread_of(const struct results *r, bool state)
 {
-    double low = INFINITY, high = 0;
+    double low = (double)INFINITY, high = 0;
     for (int k = 0; k < r->plan->n_points && r->plan->point; k++) {
         double x = state ? r->plan->point[k].state : r->plan->point[k].parameters;
         low = x < low ? x : low;

@@ -248,7 +248,7 @@ static void estimate(struct supervisor *s)
         done += part;
         left += 1 - part;
     }
-    p->left = done > 0.05 ? left * spent / done / s->jobs : -1;
+    p->left = left <= 0 ? -1 : done > 0.05 ? left * spent / done / s->jobs : -1;
 }
 
 /* ---- the loop ------------------------------------------------------------------------------------------------ */

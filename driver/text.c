@@ -38,7 +38,7 @@ void text_wrap(FILE *to, const char *text, int indent, int at)
     const int width = 100;
     while (*text) {
         int n = (int)strcspn(text, " \n");
-        if (at > indent && at + 1 + n > width) {
+        if (at > indent && at + n > width) {
             fprintf(to, "\n%*s", indent, "");
             at = indent;
         }

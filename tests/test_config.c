@@ -266,6 +266,9 @@ static void the_real_one(void **state)
         int n = *e->kernel || !e->plugin->variant ? 0 : as_registry_impls(e, c, 16);
         for (int i = 0; i < n && i < 16; i++) {
             assert_true(c[i].entry->level <= (int)as_level());
+            for (const struct as_entry *o = as_entries; o->path; o++)      /* no build for a higher level is left out */
+                if (!strcmp(o->path, c[i].entry->path) && o->level <= (int)as_level())
+                    assert_true(o->level <= c[i].entry->level);
             for (int j = 0; j < i; j++) {
                 assert_string_not_equal(c[i].impl->name, c[j].impl->name);
                 assert_true(c[j].impl->rank >= c[i].impl->rank);

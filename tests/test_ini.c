@@ -209,13 +209,14 @@ static void overrides(void **state)
     const char *why;
     char *whole = file_text("%s[vary]\nmixer.conv = 0, 4\n[arm a]\nmixer.key_width = 8\n[arm b]\n"
                             "mixer.key_width = 4\nwidth = 8\n[arm c]\nwidth = 8\n", head);
-    struct experiment *e = read_text(whole, 2, (const char *const[]){ "mixer.forget_bias=2", "mixer=lstm" }, false,
-                                     &why);
+    static const char *const set[] = { "mixer.forget_bias=2", "mixer.nonsense=1", "mixer=lstm" };
+    struct experiment *e = read_text(whole, 3, set, false, &why);
     free(whole);
     if (!e)
         fail_msg("%s", why);
     assert_string_equal(base_of(e, "mixer"), "lstm");
     assert_string_equal(base_of(e, "mixer.forget_bias"), "2");
+    assert_non_null(base_of(e, "mixer.nonsense"));     /* given with it: kept, and refused when it is resolved */
     assert_null(base_of(e, "mixer.heads"));
     assert_null(base_of(e, "mixer.beta_max"));
     assert_int_equal(e->n_vary, 0);

@@ -7,7 +7,7 @@
 
 static double log_sum_exp(const real *x, ptrdiff_t k)
 {
-    double max = -INFINITY, sum = 0;
+    double max = -(double)INFINITY, sum = 0;
 
     for (ptrdiff_t i = 0; i < k; i++)
         max = (double)x[i] > max ? (double)x[i] : max;

@@ -74,13 +74,16 @@ static void plan(struct as_room *r)
 /* One chunk of one head: where its rows stand. Row i of q is q + i * ldk. */
 struct piece { const float *q, *k, *v, *beta, *g; ptrdiff_t c, ldk, ldv, ldh; };
 
+/* Steps of a sequence that are worked on: what stands in the padding is neither read nor given anything but 0. */
+static ptrdiff_t steps_of(const struct as_call *c, struct size z, ptrdiff_t b) { return c->length ? c->length[b] : z.time; }
+
 static struct piece piece_at(const struct as_call *c, struct size z, ptrdiff_t b, ptrdiff_t h, ptrdiff_t t0)
 {
-    ptrdiff_t p = (b * z.time + t0) * z.heads + h;
+    ptrdiff_t left = steps_of(c, z, b) - t0, p = (b * z.time + t0) * z.heads + h;
 
     return (struct piece){ .q = c->x[Q] + p * z.dk, .k = c->x[K] + p * z.dk, .v = c->x[V] + p * z.dv,
                            .beta = c->x[BETA] + p, .g = c->n_in > G ? c->x[G] + p : NULL,
-                           .c = z.time - t0 < CHUNK ? z.time - t0 : CHUNK, .ldk = z.heads * z.dk,
+                           .c = left < CHUNK ? left : CHUNK, .ldk = z.heads * z.dk,
                            .ldv = z.heads * z.dv, .ldh = z.heads };
 }
 
@@ -189,10 +192,10 @@ static void next_state(struct piece p, struct size z, struct space w, const floa
 
 static void forward_row(const struct as_call *c, struct size z, struct space w, ptrdiff_t row)
 {
-    ptrdiff_t b = row / z.heads, h = row % z.heads, ss = z.dk * z.dv;
+    ptrdiff_t b = row / z.heads, h = row % z.heads, ss = z.dk * z.dv, steps = steps_of(c, z, b);
 
     memset(w.s, 0, (size_t)ss * sizeof *w.s);
-    for (ptrdiff_t t0 = 0, at = 0; t0 < z.time; t0 += CHUNK, at++) {
+    for (ptrdiff_t t0 = 0, at = 0; t0 < steps; t0 += CHUNK, at++) {
         struct piece p = piece_at(c, z, b, h, t0);
         float *n = c->saved ? (float *)c->saved[NEW] + (row * z.time + t0) * z.dv : w.n;
         float *y = c->y + ((b * z.time + t0) * z.heads + h) * z.dv;
@@ -210,6 +213,8 @@ static void forward_row(const struct as_call *c, struct size z, struct space w, 
         as_gemm_one(0, 0, p.c, z.dv, p.c, 1, w.a, CHUNK, n, z.dv, 1, y, p.ldv);
         next_state(p, z, w, n, w.s);
     }
+    for (ptrdiff_t t = steps; t < z.time; t++)
+        memset(c->y + ((b * z.time + t) * z.heads + h) * z.dv, 0, (size_t)z.dv * sizeof *c->y);
 }
 
 static double work(struct size z)
@@ -358,7 +363,7 @@ static void backward_row(const struct as_call *c, struct size z, struct space w,
     ptrdiff_t b = row / z.heads, h = row % z.heads, ss = z.dk * z.dv;
 
     memset(w.ds, 0, (size_t)ss * sizeof *w.ds);
-    for (ptrdiff_t at = z.chunks - 1; at >= 0; at--) {
+    for (ptrdiff_t at = (steps_of(c, z, b) + CHUNK - 1) / CHUNK - 1; at >= 0; at--) {
         ptrdiff_t t0 = at * CHUNK;
 
         back_chunk(c, z, piece_at(c, z, b, h, t0), w, (b * z.time + t0) * z.heads + h,

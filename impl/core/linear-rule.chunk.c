@@ -58,13 +58,20 @@ static void plan(struct as_room *r)
 
 struct piece { const float *q, *k, *v, *g; ptrdiff_t at, c, ldk, ldv, ldh; };
 
+/* Steps of a row that are worked on: what stands in the padding is neither read nor given anything but 0. */
+static ptrdiff_t steps_of(const struct as_call *c, struct size z, ptrdiff_t row)
+{
+    return c->length ? c->length[row / z.heads] : z.time;
+}
+
 static struct piece piece_at(const struct as_call *c, struct size z, ptrdiff_t row, ptrdiff_t t0)
 {
+    ptrdiff_t left = steps_of(c, z, row) - t0;
     ptrdiff_t p = (row / z.heads * z.time + t0) * z.heads + row % z.heads;
 
     return (struct piece){ .q = c->x[Q] + p * z.dk, .k = c->x[K] + p * z.dk, .v = c->x[V] + p * z.dv,
                            .g = c->n_in > G ? c->x[G] + p : NULL, .at = p,
-                           .c = z.time - t0 < CHUNK ? z.time - t0 : CHUNK, .ldk = z.heads * z.dk,
+                           .c = left < CHUNK ? left : CHUNK, .ldk = z.heads * z.dk,
                            .ldv = z.heads * z.dv, .ldh = z.heads };
 }
 
@@ -109,10 +116,10 @@ static void scale(float *s, ptrdiff_t n, float a)
 
 static void forward_row(const struct as_call *c, struct size z, struct space w, ptrdiff_t row)
 {
-    ptrdiff_t ss = z.dk * z.dv;
+    ptrdiff_t ss = z.dk * z.dv, steps = steps_of(c, z, row);
 
     memset(w.s, 0, (size_t)ss * sizeof *w.s);
-    for (ptrdiff_t t0 = 0, n = 0; t0 < z.time; t0 += CHUNK, n++) {
+    for (ptrdiff_t t0 = 0, n = 0; t0 < steps; t0 += CHUNK, n++) {
         struct piece p = piece_at(c, z, row, t0);
         float *y = c->y + p.at * z.dv;
 
@@ -124,6 +131,8 @@ static void forward_row(const struct as_call *c, struct size z, struct space w, 
         scale(w.s, ss, w.eb[p.c - 1]);
         as_gemm_one(1, 0, z.dk, z.dv, p.c, 1, w.kd, z.dk, p.v, p.ldv, 1, w.s, z.dv);
     }
+    for (ptrdiff_t t = steps; t < z.time; t++)
+        memset(c->y + ((row / z.heads * z.time + t) * z.heads + row % z.heads) * z.dv, 0, (size_t)z.dv * sizeof *c->y);
 }
 
 static float dot(const float *x, const float *y, ptrdiff_t n)
@@ -206,7 +215,7 @@ static void backward_row(const struct as_call *c, struct size z, struct space w,
     ptrdiff_t ss = z.dk * z.dv;
 
     memset(w.ds, 0, (size_t)ss * sizeof *w.ds);
-    for (ptrdiff_t n = z.chunks - 1; n >= 0; n--)
+    for (ptrdiff_t n = (steps_of(c, z, row) + CHUNK - 1) / CHUNK - 1; n >= 0; n--)
         back_chunk(c, z, w, piece_at(c, z, row, n * CHUNK), (const float *)c->saved[0] + (row * z.chunks + n) * ss);
 }
 

@@ -1,0 +1,187 @@
+"""Whole mixers: linear attention, DeltaNet, gated DeltaNet, softmax attention."""
+import sys
+sys.dont_write_bytecode = True
+import torch
+import torch.nn.functional as F
+from golden import conv_causal, layer, rms_norm
+from memory import attention, delta_rule, linear_rule
+
+B, T, D, H = 2, 6, 8, 2
+
+
+def x(draw):
+    return {"x": draw.normal(B, T, D)}
+
+
+def heads(y):
+    return y.reshape(B, T, H, -1)
+
+
+def linear(i, w, name):
+    return i["x"] @ w[name].T
+
+
+def projections(draw, dk, dv, conv):
+    w = {"W_q": draw.normal(H * dk, D, scale=0.5), "W_k": draw.normal(H * dk, D, scale=0.5),
+         "W_v": draw.normal(H * dv, D, scale=0.5), "W_o": draw.normal(D, H * dv, scale=0.5)}
+    if conv:
+        w.update(conv_q=draw.normal(H * dk, conv, scale=0.5), conv_k=draw.normal(H * dk, conv, scale=0.5),
+                 conv_v=draw.normal(H * dv, conv, scale=0.5))
+    return w
+
+
+def branch(x_in, w, which, silu):
+    y = x_in @ w["W_" + which].T
+    if "conv_" + which in w:
+        y = conv_causal(y, w["conv_" + which])
+    return heads(F.silu(y) if silu else y)
+
+
+# x / sqrt(sum x^2 + eps), eps inside the root as in the published kernels.
+def l2(y):
+    return y * torch.rsqrt(y.pow(2).sum(-1, keepdim=True) + 1e-6)
+
+
+# Katharopoulos et al. 2020 in the quadratic form (eq. 7 before the sums are reordered): weights sim(q_i, k_j), j <= i.
+def linear_attention(feature, normalise):
+    def f(i, w):
+        conv = "conv_q" in w
+        q, k, v = (branch(i["x"], w, which, conv) for which in "qkv")
+        if feature == "elu":
+            similarity = torch.einsum("bihd,bjhd->bhij", F.elu(q) + 1, F.elu(k) + 1)
+        else:
+            similarity = torch.einsum("bihd,bjhd->bhij", q, k)
+        if feature == "taylor":      # Arora et al. 2024, section 4.1: exp(s) to second order, s = q.k / sqrt(d)
+            s = similarity * q.shape[3] ** -0.5
+            similarity = 1 + s + s * s / 2
+        similarity = similarity * torch.ones(T, T).tril()
+        o = torch.einsum("bhij,bjhd->bihd", similarity, v)
+        if normalise == "sum":
+            o = o / (similarity.sum(-1).transpose(1, 2)[..., None] + 1e-6)
+        if normalise == "rms":
+            o = rms_norm(o, w["norm"])
+        return o.reshape(B, T, -1) @ w["W_o"].T
+    return f
+
+
+def linear_weights(conv, norm):
+    def make(draw):
+        w = projections(draw, D // H, D // H, conv)
+        if norm:
+            w["norm"] = draw.normal(D // H)
+        return w
+    return make
+
+
+# Yang et al. 2024, sections 2.2 and 3.3.
+def deltanet(beta_max, qk_norm=True, out_norm=True, act=True):
+    def f(i, w):
+        q, k, v = (branch(i["x"], w, which, act) for which in "qkv")
+        if qk_norm:
+            q, k = l2(q), l2(k)
+        beta = beta_max * torch.sigmoid(linear(i, w, "W_beta"))
+        o = delta_rule(q * q.shape[3] ** -0.5, k, v, beta)
+        return (rms_norm(o, w["norm"]) if out_norm else o).reshape(B, T, -1) @ w["W_o"].T
+    return f
+
+
+def deltanet_weights(conv=4, norm=True, dk=D // H, dv=D // H):
+    def make(draw):
+        w = projections(draw, dk, dv, conv)
+        w["W_beta"] = draw.normal(H, D, scale=0.5)
+        if norm:
+            w["norm"] = draw.normal(dv)
+        return w
+    return make
+
+
+# Yang et al. 2025, section 3.4; the decay is that of Mamba-2: alpha = exp(-exp(A_log) softplus(W_a x + dt_bias)).
+def gated_deltanet(beta_max=1, gate=True, erase=True, out_gate=True):
+    def f(i, w):
+        q, k, v = (branch(i["x"], w, which, True) for which in "qkv")
+        q, k = l2(q) * q.shape[3] ** -0.5, l2(k)
+        log_alpha = -torch.exp(w["A_log"]) * F.softplus(linear(i, w, "W_a") + w["dt_bias"]) if gate else None
+        if erase:
+            o = delta_rule(q, k, v, beta_max * torch.sigmoid(linear(i, w, "W_beta")), log_alpha)
+        else:
+            o = linear_rule(q, k, v, log_alpha)
+        o = rms_norm(o, w["norm"])
+        if out_gate:
+            o = o * F.silu(heads(linear(i, w, "W_g")))
+        return o.reshape(B, T, -1) @ w["W_o"].T
+    return f
+
+
+def gated_weights(conv=4, gate=True, erase=True, out_gate=True):
+    def make(draw):
+        dk, dv = D // H, D // H * 2
+        w = projections(draw, dk, dv, conv)
+        w["norm"] = draw.normal(dv)
+        if gate:
+            w.update(W_a=draw.normal(H, D, scale=0.5), A_log=draw.uniform(-2, 1, H), dt_bias=draw.uniform(-3, 0, H))
+        if erase:
+            w["W_beta"] = draw.normal(H, D, scale=0.5)
+        if out_gate:
+            w["W_g"] = draw.normal(H * dv, D, scale=0.5)
+        return w
+    return make
+
+
+# Su et al. 2021, eq. 13-14: pairs are complex numbers turned by t base^(-2j/d). Ours pairs (j, j + d/2).
+def turn(y, base):
+    half = y.shape[3] // 2
+    angle = torch.arange(T)[:, None] * base ** (-2 * torch.arange(half) / y.shape[3])
+    z = torch.complex(y[..., :half], y[..., half:]) * torch.polar(torch.ones(T, half), angle)[None, :, None, :]
+    return torch.cat([z.real, z.imag], -1)
+
+
+def softmax(positions, causal, base=10000.0):
+    def f(i, w):
+        y = i["x"] + w["positions"] if positions == "learned" else i["x"]
+        q, k, v = (branch(y, w, which, "conv_q" in w) for which in "qkv")
+        if positions == "rotary":
+            q, k = turn(q, base), turn(k, base)
+        return attention(q, k, v, causal).reshape(B, T, -1) @ w["W_o"].T
+    return f
+
+
+def softmax_weights(positions, conv=0):
+    def make(draw):
+        w = projections(draw, D // H, D // H, conv)
+        if positions == "learned":
+            w["positions"] = draw.normal(T, D)
+        return w
+    return make
+
+
+of, two = "linear-attention/linear", "heads=%d" % H
+KATHAROPOULOS, ARORA = "Katharopoulos et al. 2020, eq. 7, by autograd", "Arora et al. 2024, section 4.1, by autograd"
+for feature, normalise, conv, source in (("elu", "sum", 0, KATHAROPOULOS), ("elu", "sum", 4, KATHAROPOULOS),
+                                         ("identity", "rms", 4, KATHAROPOULOS), ("identity", "none", 0, KATHAROPOULOS),
+                                         ("taylor", "sum", 0, ARORA), ("taylor", "none", 3, ARORA)):
+    layer("linear-%s-%s%s" % (feature, normalise, "-conv" if conv else ""), of,
+          "%s feature=%s normalise=%s conv=%d" % (two, feature, normalise, conv), source,
+          linear_attention(feature, normalise), x, linear_weights(conv, normalise == "rms"))
+
+of, source = "linear-attention/deltanet", "Yang et al. 2024, sections 2.2 and 3.3, by autograd"
+layer("deltanet", of, two, source, deltanet(1), x, deltanet_weights())
+layer("deltanet-negative", of, two + " beta_max=2", source + "; beta of Grazzi et al. 2025, section 4.2", deltanet(2), x,
+      deltanet_weights())
+layer("deltanet-bare", of, two + " conv=0 act=none qk_norm=none out_norm=none key_width=3 value_width=5", source,
+      deltanet(1, False, False, False), x, deltanet_weights(0, False, 3, 5))
+layer("deltanet-padded", of, two, source, deltanet(1), x, deltanet_weights(), length=[6, 3])
+
+of, source = "linear-attention/gated-deltanet", "Yang et al. 2025, eq. 10 and section 3.4, by autograd"
+layer("gated-deltanet", of, two, source, gated_deltanet(), x, gated_weights())
+layer("gated-deltanet-negative", of, two + " beta_max=2 conv=2", source, gated_deltanet(2), x, gated_weights(2))
+layer("gated-deltanet-ungated", of, two + " gate=off out_gate=off", source, gated_deltanet(gate=False, out_gate=False), x,
+      gated_weights(gate=False, out_gate=False))
+layer("gated-deltanet-additive", of, two + " erase=off", source, gated_deltanet(erase=False), x, gated_weights(erase=False))
+
+source = "Vaswani et al. 2017, section 3.2; Su et al. 2021, eq. 13-14"
+for positions in ("rotary", "learned", "none"):
+    for name, causal in (("softmax", True), ("softmax-full", False)):
+        layer("%s-%s" % (name, positions), "attention/" + name, "%s positions=%s" % (two, positions), source,
+              softmax(positions, causal), x, softmax_weights(positions))
+layer("softmax-rotary-conv", "attention/softmax", two + " conv=3 base=100", source, softmax("rotary", True, 100.0), x,
+      softmax_weights("rotary", 3))
