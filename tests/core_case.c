@@ -407,7 +407,13 @@ void core_ignores_padding(const struct core_case *c)
     for (ptrdiff_t i = 0; i < a.n_out; i++)
         if (is_padding(c, i / each / c->time, i / each % c->time))
             ((float *)a.dy)[i] = ((float *)b.dy)[i] = 0;
-    spoil(&b, is_padding);
+    for (int p = 0; p < b.n_in; p++) {
+        ptrdiff_t wide = b.n[p] / (c->batch * c->time);
+
+        for (ptrdiff_t i = 0; i < b.n[p]; i++)
+            if (is_padding(c, i / wide / c->time, i / wide % c->time))
+                ((float *)b.x[p])[i] = NAN;
+    }
     run_both(&a);
     run_both(&b);
     assert_untouched(&a, &b, 1 + a.n_in, is_padding);

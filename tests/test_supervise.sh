@@ -71,17 +71,26 @@ for _ in $(seq 200); do
     [ "$(find killed/small/work -name '*.ckpt' 2>/dev/null | wc -l)" -gt 0 ] && [ "$(cells killed 2>/dev/null)" -gt 2 ] && break
     sleep 0.02
 done
-children=$(pgrep -P $driver)
 kill -9 $driver; wait $driver 2>/dev/null
-sleep 0.3
-dead() { for p in $children; do if [ -d "/proc/$p" ] && ! grep -q 'State:.*Z' "/proc/$p/status"; then return 1; fi; done; }
-check 'cells die with their driver' dead
 find killed/small/cells -name '*.h5' -exec stat -c '%n %Y %i' {} + | sort >before
 done_before=$(wc -l <before)
 check 'the same command finishes' run killed
 finished_stay() { find killed/small/cells -name '*.h5' -exec stat -c '%n %Y %i' {} + | sort >after; [ -z "$(comm -23 before after)" ]; }
 check "finished cells ($done_before) are not run again" finished_stay
 check 'the numbers are those of an uninterrupted run' cmp <(exact killed) <(exact 'whole results')
+
+# Cells that would run for minutes.
+"$ASSAY" run "$work/small.ini" --results orphans --jobs 2 --set steps=200000 --set tune=off >orphans.log 2>&1 </dev/null &
+driver=$!
+for _ in $(seq 200); do [ "$(find orphans/small/work -name '*.ckpt' 2>/dev/null | wc -l)" -gt 1 ] && break; sleep 0.02; done
+children=$(pgrep -P $driver)
+kill -9 $driver; wait $driver 2>/dev/null
+sleep 0.3
+dead() {
+    [ -n "$children" ] || return 1
+    for p in $children; do if [ -d "/proc/$p" ] && ! grep -q 'State:.*Z' "/proc/$p/status"; then kill -9 "$p"; return 1; fi; done
+}
+check 'cells die with their driver' dead
 
 # SIGINT: the cells keep their state, the way on is printed, 130.
 set -m                           # else a shell starts background jobs with SIGINT ignored

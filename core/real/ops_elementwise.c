@@ -5,18 +5,20 @@
  */
 #include "ops_broadcast.h"
 
-/* One inner loop. Operand k is at x[k] with stride s[k], 0 or 1; mask likewise (third operand of where). */
-struct lane { const real *x[2], *y, *dy; const int32_t *mask; ptrdiff_t s[AS_OPERANDS]; };
+#include "../kernel/kernels.h"
+#ifdef ASSAY_DOUBLE
+#define AS_BINARY_LOOPS
+#endif
+#include "../kernel/binary.h"
 
-struct binary {
-    const char *name;
-    void (*value)(ptrdiff_t n, const struct lane *l, real *y);
-    /* g[i] = dy[i] * (derivative to operand k); NULL where that is dy itself */
-    void (*back[2])(ptrdiff_t n, const struct lane *l, real *g);
-};
+#ifdef ASSAY_DOUBLE
+#define LOOPS_OF binary_loops
+#else
+#define LOOPS_OF as_binary_loops()
+#endif
 
 struct call {
-    const struct binary *op;
+    const struct as_binary *op;
     struct as_nest nest;
     const real *x[2], *y, *dy;
     const int32_t *mask;
@@ -27,9 +29,9 @@ struct call {
     ptrdiff_t size;                  /* of that operand */
 };
 
-static struct lane lane_at(const struct call *c, const struct as_place *p, ptrdiff_t row, ptrdiff_t from)
+static struct as_lane lane_at(const struct call *c, const struct as_place *p, ptrdiff_t row, ptrdiff_t from)
 {
-    struct lane l;
+    struct as_lane l;
     int last = c->nest.rank - 1;
     for (int k = 0; k < AS_OPERANDS; k++)
         l.s[k] = k < c->nest.n ? c->nest.stride[k][last] : 0;
@@ -43,20 +45,20 @@ static struct lane lane_at(const struct call *c, const struct as_place *p, ptrdi
 
 /* Runs part(c, lane, place, first, n) over numbers from..to-1 of the result, row by row. */
 static void over(struct call *c, ptrdiff_t from, ptrdiff_t to,
-                 void (*part)(struct call *c, const struct lane *l, const struct as_place *p, ptrdiff_t first, ptrdiff_t n))
+                 void (*part)(struct call *c, const struct as_lane *l, const struct as_place *p, ptrdiff_t first, ptrdiff_t n))
 {
     struct as_place place;
     ptrdiff_t row = from / c->nest.inner, at = from % c->nest.inner;
     for (as_place_at(&place, &c->nest, row); from < to; row++, at = 0) {
         ptrdiff_t n = c->nest.inner - at < to - from ? c->nest.inner - at : to - from;
-        struct lane l = lane_at(c, &place, row, at);
+        struct as_lane l = lane_at(c, &place, row, at);
         part(c, &l, &place, from, n);
         from += n;
         as_place_next(&place, &c->nest);
     }
 }
 
-static void value_part(struct call *c, const struct lane *l, const struct as_place *p, ptrdiff_t first, ptrdiff_t n)
+static void value_part(struct call *c, const struct as_lane *l, const struct as_place *p, ptrdiff_t first, ptrdiff_t n)
 {
     (void)p;
     c->op->value(n, l, c->out + first);
@@ -69,9 +71,9 @@ static void value_run(void *ctx, ptrdiff_t from, ptrdiff_t to)
 
 /* --- the way back ----------------------------------------------------------------------------------------- */
 
-static struct lane lane_from(const struct lane *l, ptrdiff_t at)
+static struct as_lane lane_from(const struct as_lane *l, ptrdiff_t at)
 {
-    struct lane m = *l;
+    struct as_lane m = *l;
     for (int k = 0; k < 2; k++)
         m.x[k] += at * l->s[k];
     m.mask = l->mask ? l->mask + at * l->s[2] : NULL;
@@ -80,37 +82,38 @@ static struct lane lane_from(const struct lane *l, ptrdiff_t at)
     return m;
 }
 
-/* Adds n numbers of gradient to `to`: one by one, or all to the same place. */
-static void give(struct call *c, const struct lane *l, ptrdiff_t n, real *to)
+/* Adds n numbers of gradient to `to`, one by one, or writes them there (fresh). */
+static void give_dense(struct call *c, const struct as_lane *l, ptrdiff_t n, real *to)
 {
-    void (*back)(ptrdiff_t, const struct lane *, real *) = c->op->back[c->which];
-    ptrdiff_t stride = l->s[c->which];
+    void (*back)(ptrdiff_t, const struct as_lane *, real *, bool) = c->op->back[c->which];
+    if (back)
+        back(n, l, to, !c->fresh);
+    else
+        as_op_add_here(n, l->dy, to, c->fresh);
+}
+
+/* The same, or adds all of them to one place. */
+static void give(struct call *c, const struct as_lane *l, ptrdiff_t n, real *to)
+{
+    void (*back)(ptrdiff_t, const struct as_lane *, real *, bool) = c->op->back[c->which];
     real block[AS_BLOCK];
+    if (l->s[c->which] != 0) {
+        give_dense(c, l, n, to);
+        return;
+    }
     for (ptrdiff_t at = 0; at < n; at += AS_BLOCK) {
         ptrdiff_t m = n - at < AS_BLOCK ? n - at : AS_BLOCK;
-        struct lane here = lane_from(l, at);
-        const real *g = here.dy;
-        if (back) {
-            back(m, &here, block);
-            g = block;
-        }
-        if (stride == 0) {
-            *to += as_op_sum(m, g);
-            continue;
-        }
-        real *d = to + at;
-#pragma omp simd
-        for (ptrdiff_t i = 0; i < m; i++)
-            d[i] += g[i];
+        struct as_lane here = lane_from(l, at);
+        if (back)
+            back(m, &here, block, false);
+        *to += as_op_sum(m, back ? block : here.dy);
     }
 }
 
-static void dense_part(struct call *c, const struct lane *l, const struct as_place *p, ptrdiff_t first, ptrdiff_t n)
+static void dense_part(struct call *c, const struct as_lane *l, const struct as_place *p, ptrdiff_t first, ptrdiff_t n)
 {
     (void)p;
-    if (c->fresh)
-        memset(c->out + first, 0, (size_t)n * sizeof *c->out);
-    give(c, l, n, c->out + first);
+    give_dense(c, l, n, c->out + first);
 }
 
 static void dense_run(void *ctx, ptrdiff_t from, ptrdiff_t to)
@@ -119,7 +122,7 @@ static void dense_run(void *ctx, ptrdiff_t from, ptrdiff_t to)
 }
 
 /* c->out is the start of a copy of the whole operand. */
-static void stretched_part(struct call *c, const struct lane *l, const struct as_place *p, ptrdiff_t first, ptrdiff_t n)
+static void stretched_part(struct call *c, const struct as_lane *l, const struct as_place *p, ptrdiff_t first, ptrdiff_t n)
 {
     ptrdiff_t at = first % c->nest.inner * l->s[c->which];
     give(c, l, n, c->out + p->off[c->which] + at);
@@ -179,17 +182,21 @@ static void binary_back(struct as_tape *t, struct as_note *note)
         c.which = k;
         if (!a->wants)
             continue;
+        c.fresh = false;
         if (as_node_size(a) != all) {
             back_stretched(t, &c, a);
             continue;
         }
+        if (!c.op->back[k] && as_gradient_take(t, a, out))
+            continue;
         c.out = as_gradient_open(t, a, &c.fresh);
         as_op_rows(all, 1, 3, dense_run, &c);
     }
 }
 
-static struct as_node *apply(struct as_tape *t, const struct binary *op, int n_in, struct as_node *const *in)
+static struct as_node *apply(struct as_tape *t, enum as_binary_name name, int n_in, struct as_node *const *in)
 {
+    const struct as_binary *op = LOOPS_OF[name];
     ptrdiff_t dims[AS_MAX_RANK];
     as_op_reals(op->name, in[0]);
     as_op_reals(op->name, in[1]);
@@ -213,98 +220,20 @@ static struct as_node *apply(struct as_tape *t, const struct binary *op, int n_i
 
 /* --- the operators ---------------------------------------------------------------------------------------- */
 
-/* `body` once for each pair of inner strides, so that each is a plain loop. */
-#define LOOPS(statement)                                        \
-    if (l->s[0] == 1 && l->s[1] == 1) {                         \
-        _Pragma("omp simd") for (ptrdiff_t i = 0; i < n; i++)   \
-        {                                                       \
-            const real a = l->x[0][i], b = l->x[1][i];          \
-            statement;                                          \
-        }                                                       \
-    } else if (l->s[0] == 1) {                                  \
-        const real b = *l->x[1];                                \
-        _Pragma("omp simd") for (ptrdiff_t i = 0; i < n; i++)   \
-        {                                                       \
-            const real a = l->x[0][i];                          \
-            statement;                                          \
-        }                                                       \
-    } else {                                                    \
-        const real a = *l->x[0];                                \
-        _Pragma("omp simd") for (ptrdiff_t i = 0; i < n; i++)   \
-        {                                                       \
-            const real b = l->x[1][i];                          \
-            statement;                                          \
-        }                                                       \
-    }
-
-#define VALUE(name, expression)                                             \
-    static void name(ptrdiff_t n, const struct lane *l, real *restrict y)   \
-    {                                                                       \
-        LOOPS((void)a; (void)b; y[i] = (expression))                        \
-    }
-#define BACK(name, expression)                                              \
-    static void name(ptrdiff_t n, const struct lane *l, real *restrict g)   \
-    {                                                                       \
-        const real *restrict dy = l->dy;                                    \
-        LOOPS((void)a; (void)b; g[i] = dy[i] * (expression))                \
-    }
-
-VALUE(add_value, a + b)
-VALUE(sub_value, a - b)
-BACK(sub_b, R(-1.0))
-VALUE(mul_value, a *b)
-BACK(mul_a, b)
-BACK(mul_b, a)
-VALUE(div_value, a / b)
-BACK(div_a, R(1.0) / b)
-BACK(div_b, -(a / b) / b)
-VALUE(max_value, a >= b || a != a ? a : b)
-BACK(max_a, a >= b ? R(1.0) : R(0.0))
-BACK(max_b, a >= b ? R(0.0) : R(1.0))
-VALUE(min_value, a <= b || a != a ? a : b)
-BACK(min_a, a <= b ? R(1.0) : R(0.0))
-BACK(min_b, a <= b ? R(0.0) : R(1.0))
-
-static void where_value(ptrdiff_t n, const struct lane *l, real *y)
-{
-    for (ptrdiff_t i = 0; i < n; i++)
-        y[i] = l->mask[i * l->s[2]] ? l->x[0][i * l->s[0]] : l->x[1][i * l->s[1]];
-}
-
-static void where_a(ptrdiff_t n, const struct lane *l, real *g)
-{
-    for (ptrdiff_t i = 0; i < n; i++)
-        g[i] = l->mask[i * l->s[2]] ? l->dy[i] : R(0.0);
-}
-
-static void where_b(ptrdiff_t n, const struct lane *l, real *g)
-{
-    for (ptrdiff_t i = 0; i < n; i++)
-        g[i] = l->mask[i * l->s[2]] ? R(0.0) : l->dy[i];
-}
-
-static const struct binary add = { "add", add_value, { NULL, NULL } };
-static const struct binary sub = { "sub", sub_value, { NULL, sub_b } };
-static const struct binary mul = { "mul", mul_value, { mul_a, mul_b } };
-static const struct binary quotient = { "div", div_value, { div_a, div_b } };
-static const struct binary max2 = { "max2", max_value, { max_a, max_b } };
-static const struct binary min2 = { "min2", min_value, { min_a, min_b } };
-static const struct binary where = { "where", where_value, { where_a, where_b } };
-
-#define OPERATOR(symbol, table)                                                         \
+#define OPERATOR(symbol, name)                                                          \
     struct as_node *symbol(struct as_tape *t, struct as_node *a, struct as_node *b)     \
     {                                                                                   \
-        return apply(t, &table, 2, (struct as_node *[]){ a, b });                       \
+        return apply(t, name, 2, (struct as_node *[]){ a, b });                       \
     }
 
-OPERATOR(as_add, add)
-OPERATOR(as_sub, sub)
-OPERATOR(as_mul, mul)
-OPERATOR(as_div, quotient)
-OPERATOR(as_max2, max2)
-OPERATOR(as_min2, min2)
+OPERATOR(as_add, AS_ADD)
+OPERATOR(as_sub, AS_SUB)
+OPERATOR(as_mul, AS_MUL)
+OPERATOR(as_div, AS_DIV)
+OPERATOR(as_max2, AS_MAX2)
+OPERATOR(as_min2, AS_MIN2)
 
 struct as_node *as_where(struct as_tape *t, struct as_node *mask, struct as_node *a, struct as_node *b)
 {
-    return apply(t, &where, 3, (struct as_node *[]){ a, b, mask });
+    return apply(t, AS_WHERE, 3, (struct as_node *[]){ a, b, mask });
 }

@@ -188,6 +188,15 @@ real *as_gradient(struct as_tape *t, struct as_node *a)
     return dx;
 }
 
+bool as_gradient_take(struct as_tape *t, struct as_node *a, const struct as_node *out)
+{
+    struct section *s = t->section;
+    if (!a->wants || a->dx || (s && !as_arena_above(t->arena, s->mark, a)))
+        return false;
+    a->dx = out->dx;
+    return true;
+}
+
 static void walk(struct as_tape *t, struct as_note *note)
 {
     for (; note; note = note->before)
