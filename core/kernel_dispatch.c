@@ -3,28 +3,57 @@
 #include <assay/kernel.h>
 #include <assay/parallel.h>
 
-extern const struct as_kernels as_kernels_portable;
-extern const struct as_sequence_kernels as_sequence_kernels_portable;
-#if defined(__x86_64__)
-extern const struct as_kernels as_kernels_avx2, as_kernels_avx512;
-extern const struct as_sequence_kernels as_sequence_kernels_avx2, as_sequence_kernels_avx512;
-static const struct as_kernels *const table[] = { &as_kernels_portable, &as_kernels_avx2, &as_kernels_avx512 };
-static const struct as_sequence_kernels *const sequence_table[] = {
-    &as_sequence_kernels_portable, &as_sequence_kernels_avx2, &as_sequence_kernels_avx512
+/* All that one level has. */
+struct level {
+    const struct as_kernels *kernels;
+    const struct as_sequence_kernels *sequence;
+    const struct as_row_kernels *rows;
+    const struct as_unary *const *const *unary;
+    const struct as_binary *const *const *binary;
 };
+
+#define DECLARE(level)                                                      \
+    extern const struct as_kernels as_kernels_##level;                      \
+    extern const struct as_sequence_kernels as_sequence_kernels_##level;    \
+    extern const struct as_row_kernels as_row_kernels_##level;              \
+    extern const struct as_unary *const *const as_unary_loops_##level;      \
+    extern const struct as_binary *const *const as_binary_loops_##level
+#define LEVEL(level)                                                                                                \
+    { &as_kernels_##level, &as_sequence_kernels_##level, &as_row_kernels_##level, &as_unary_loops_##level,          \
+      &as_binary_loops_##level }
+
+DECLARE(portable);
+#if defined(__x86_64__)
+DECLARE(avx2);
+DECLARE(avx512);
+static const struct level table[] = { LEVEL(portable), LEVEL(avx2), LEVEL(avx512) };
 #else
-static const struct as_kernels *const table[] = { &as_kernels_portable };
-static const struct as_sequence_kernels *const sequence_table[] = { &as_sequence_kernels_portable };
+static const struct level table[] = { LEVEL(portable) };
 #endif
 
 const struct as_kernels *as_kernels(void)
 {
-    return table[as_level()];
+    return table[as_level()].kernels;
 }
 
 const struct as_sequence_kernels *as_sequence_kernels(void)
 {
-    return sequence_table[as_level()];
+    return table[as_level()].sequence;
+}
+
+const struct as_row_kernels *as_row_kernels(void)
+{
+    return table[as_level()].rows;
+}
+
+const struct as_unary *const *as_unary_loops(void)
+{
+    return *table[as_level()].unary;
+}
+
+const struct as_binary *const *as_binary_loops(void)
+{
+    return *table[as_level()].binary;
 }
 
 void as_vexp(ptrdiff_t n, const real *x, real *y)

@@ -62,7 +62,7 @@ static const char *take(struct span *s, struct element *e)
 /* Reads flags, sizes and name of a matrix; `body` is left at what follows. The sizes are (rows, cols). */
 static const char *head(struct span *body, uint32_t *flags, ptrdiff_t *rows, ptrdiff_t *cols, char *name)
 {
-    struct element e;
+    struct element e = { 0 };
     const char *why = take(body, &e);
     if (why)
         return why;
@@ -95,8 +95,8 @@ static const char *head(struct span *body, uint32_t *flags, ptrdiff_t *rows, ptr
 static const char *value_of(struct span body, struct as_mat_value *v)
 {
     char name[NAME_MAX_LENGTH + 1];
-    struct element e;
-    uint32_t flags;
+    struct element e = { 0 };
+    uint32_t flags = 0;
     ptrdiff_t rows, cols;
     if (body.n == 0) {                                       /* how an empty cell is written */
         *v = (struct as_mat_value){ .rows = 0, .cols = 0, .type = DOUBLE };
@@ -164,7 +164,7 @@ static const char *unpack(struct as_mat *m, struct element *e)
 static const char *scan(struct as_mat *m, struct span s)
 {
     while (s.n > 0) {
-        struct element e;
+        struct element e = { 0 };
         uint32_t flags;
         ptrdiff_t rows, cols;
         const char *why = take(&s, &e);
@@ -228,7 +228,7 @@ const char *as_mat_find(const struct as_mat *m, const char *name, struct as_mat_
 const char *as_mat_cell(const struct as_mat_value *array, ptrdiff_t i, struct as_mat_value *value)
 {
     struct span s = { array->data, array->n, array->big };
-    struct element e;
+    struct element e = { 0 };
     if (!array->cell || i < 0 || i >= array->cells)
         return as_say("MATLAB file: no cell %td among %td", i, array->cells);
     for (ptrdiff_t k = 0; k <= i; k++) {

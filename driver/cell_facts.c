@@ -7,6 +7,9 @@
 #include <assay/registry.h>
 #include <assay/study.h>
 #include <build_info.h>
+#include <core/lib/library.h>
+#include <core/real/gemm.h>
+#include <driver/data.h>
 #include <driver/file.h>
 #include <driver/h5.h>
 #include <driver/key.h>
@@ -34,6 +37,28 @@ static void keep_processor(struct record *r)
     free(text);
 }
 
+/* Versions of the libraries that run, which may be others than those of the build. */
+static void keep_libraries(struct record *r)
+{
+    record_text(r, "products", as_products_by());
+    record_text(r, "functions", as_library_functions());
+    record_text(r, "transforms", as_library_transforms());
+    record_text(r, "hdf5", h5_version());
+    record_text(r, "libc", gnu_get_libc_version());
+}
+
+/* A study may do without data. */
+static void keep_data(struct cell_run *c)
+{
+    char hash[65];
+    if (!as_config_get(c->cfg, "data.source")) return;
+    struct as_config *copy = as_config_copy(c->cfg);
+    const char *why = data_hash(copy, hash);
+    as_config_free(copy);
+    if (why) as_fail(AS_REFUSED, "%s", why);
+    record_text(c->record, "data", hash);
+}
+
 static void keep_plugins(struct cell_run *c)
 {
     const struct as_entry **file;
@@ -52,7 +77,6 @@ void cell_facts(struct cell_run *c)
     const struct job *j = c->job;
     struct utsname u;
     struct rusage usage;
-    char hash[65];
     record_text(r, "experiment", j->experiment);
     record_text(r, "role", j->role == CELL_FINAL ? "final" : "tune");
     record_text(r, "eval_key", j->eval_key);
@@ -64,8 +88,7 @@ void cell_facts(struct cell_run *c)
     record_text(r, "flags", ASSAY_CFLAGS);
     record_text(r, "core", ASSAY_CORE_HASH);
     record_text(r, "libraries", ASSAY_LIBRARIES);
-    record_text(r, "hdf5", h5_version());
-    record_text(r, "libc", gnu_get_libc_version());
+    keep_libraries(r);
     if (!uname(&u)) {
         record_text(r, "host", u.nodename);
         record_text(r, "system", as_say("%s %s %s", u.sysname, u.release, u.machine));
@@ -77,8 +100,7 @@ void cell_facts(struct cell_run *c)
                                             (double)usage.ru_stime.tv_sec + 1e-6 * (double)usage.ru_stime.tv_usec);
     }
     for (int i = 0; i < j->n_facts; i++) record_text(r, j->fact[i].name, j->fact[i].text);
-    key_data(c->cfg, hash);
-    record_text(r, "data", hash);
+    keep_data(c);
     keep_plugins(c);
 }
 

@@ -180,6 +180,7 @@ enum claim_verdict {
     CLAIM_UNDECIDED,
     CLAIM_UNDECIDED_N,
     CLAIM_UNDECIDED_INCOMPLETE,
+    CLAIM_UNDECIDED_LOOKS,        /* not given here: the driver, when alpha is spent (looks.h) */
     CLAIM_DIRECTION_ONLY,
     CLAIM_NOT_TESTABLE,
     CLAIM_NOT_LEARNED

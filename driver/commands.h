@@ -8,7 +8,7 @@
 /* Exit statuses; the manual page has them too. */
 enum {
     EXIT_ALL_WELL = 0,
-    EXIT_NOT_ALL_UPHELD = 1,      /* done, but a claim was refuted, or verify found a difference */
+    EXIT_DIFFERENT = 1,           /* verify found a difference; a refuted claim is a result: 0 */
     EXIT_WRONG_USE = 2,           /* the command line, or an experiment file, is wrong: nothing was run */
     EXIT_CELLS_FAILED = 3,        /* a cell diverged, crashed, ran out of time or memory, or was refused */
     EXIT_CANNOT = 4,              /* data missing, disk full, no permission, another driver at work */
@@ -21,6 +21,7 @@ struct command_line {
     const char **word; int n_words;   /* arguments that are no options: experiment names, things to describe */
     const char **set; int n_set;  /* --set key=value in order; --seeds a..b is here as "seeds=a..b" */
     bool quick, json, verify;
+    bool all;                     /* run: every metric in the table */
     bool csv, md, tex;            /* export: at most one */
     const char *results;          /* --results, else $ASSAY_RESULTS, else "results" */
     int jobs, threads;            /* 0: chosen from the processors that are allowed */

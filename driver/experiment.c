@@ -253,6 +253,7 @@ static const char *apply_overrides(struct experiment *e, const char *const *text
     }
     if (!why && n)
         why = experiment_override(e, key, value, n);
+    keep_settings(e, text, n);
     if (why && strncmp(why, "--set", 5))
         why = as_say("--set: %s", why);
     for (int i = 0; i < n; i++)
@@ -268,13 +269,16 @@ static char *name_of(const char *path)
     return dot && !strcmp(dot, ".ini") ? file_text("%.*s", (int)(dot - base), base) : file_text("%s", base);
 }
 
-static void default_seeds(struct experiment *e)
+static void settle_seeds(struct experiment *e)
 {
-    if (e->n_seeds)
-        return;
-    e->seed = more(NULL, DEFAULT_SEEDS - 1, sizeof *e->seed);
-    for (e->n_seeds = 0; e->n_seeds < DEFAULT_SEEDS; e->n_seeds++)
-        e->seed[e->n_seeds] = e->n_seeds;
+    if (!e->n_seeds) {
+        e->seed = more(NULL, DEFAULT_SEEDS - 1, sizeof *e->seed);
+        for (e->n_seeds = 0; e->n_seeds < DEFAULT_SEEDS; e->n_seeds++)
+            e->seed[e->n_seeds] = e->n_seeds;
+    }
+    e->own_seed = more(NULL, e->n_seeds, sizeof *e->own_seed);
+    memcpy(e->own_seed, e->seed, (size_t)e->n_seeds * sizeof *e->own_seed);
+    e->n_own_seeds = e->n_seeds;
 }
 
 struct experiment *experiment_read(const char *name, const char *const *overrides, int n_overrides, bool quick,
@@ -296,10 +300,12 @@ struct experiment *experiment_read(const char *name, const char *const *override
     e->minutes = (double)NAN;
     e->quick = quick;
     e->base = as_config_new();
+    e->looks = 1;
     *why = take_entries(e, ini);
-    default_seeds(e);
+    settle_seeds(e);
     if (!*why && quick)
         *why = apply_quick(e, ini);
+    e->altered = e->altered || quick;
     if (!*why)
         *why = apply_overrides(e, overrides, n_overrides);
     if (!*why)
@@ -370,6 +376,8 @@ void experiment_free(struct experiment *e)
     free(e->arm);
     free(e->eval);
     free(e->seed);
+    free(e->own_seed);
+    free(e->settings);
     free(e->tune_seed);
     free(e->name);
     free(e->path);

@@ -28,11 +28,13 @@ struct experiment {
     char *name, *path, *title, *papers;
     double minutes;               /* NAN when the file does not say */
     double alpha;                 /* [experiment] alpha: of all claims together; 0: the default */
+    int looks;                    /* [experiment] looks: at how many sets of seeds claims are shown: 1 or 3 (looks.h) */
     struct as_config *base;       /* data.*, model, train.*, rule.*, valid.*, test.* */
     struct axis *vary; int n_vary;  /* without the seed */
     struct arm { char *name; struct as_config *set; } *arm; int n_arms;    /* [arm NAME] sections; the axis "arm" */
     struct axis *tune; int n_tune;
     long *seed; int n_seeds;
+    long *own_seed; int n_own_seeds;        /* those of the file, before overrides */
     long *tune_seed; int n_tune_seeds;      /* default 1000000, 1000001: never reported */
     struct eval *eval; int n_evals;
     struct claim_text *claim; int *claim_line; int n_claims;    /* claim.h; syntax checked, fit not */
@@ -41,6 +43,7 @@ struct experiment {
     bool quick;
     bool altered;                 /* [quick] or an override changed more than the seeds: what claims speak of is
                                      not what runs, so verdicts are not the experiment's */
+    char *settings;               /* overrides by --set other than seeds, sorted, one a line; NULL: none */
     char *note;                   /* what overrides took away ("the arms set mixer..."), or NULL; one line each */
 };
 

@@ -34,4 +34,7 @@ const char *experiment_take(struct experiment *e, const char *section, const cha
 /* Applies the overrides (key and value pairs), from [quick] or from the command line, in the right order. */
 const char *experiment_override(struct experiment *e, const char *const *key, const char *const *value, int n);
 
+/* Fills in e->settings from what --set says ("KEY=VALUE"): in one order, whatever the command line's. */
+void keep_settings(struct experiment *e, const char *const *text, int n);
+
 #endif

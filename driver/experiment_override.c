@@ -174,3 +174,30 @@ const char *experiment_override(struct experiment *e, const char *const *key, co
     }
     return NULL;
 }
+
+static bool is_seed(const char *text)
+{
+    size_t n = strcspn(text, " =");
+    return (n == 4 || n == 5) && !strncmp(text, "seeds", n);
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+void keep_settings(struct experiment *e, const char *const *text, int n)
+{
+    const char **set = more(NULL, n, sizeof *set);
+    int kept = 0;
+    for (int i = 0; i < n; i++)
+        if (!is_seed(text[i]))
+            set[kept++] = text[i];
+    qsort(set, (size_t)kept, sizeof *set, by_text);
+    for (int i = 0; i < kept; i++) {
+        char *longer = file_text("%s%s\n", e->settings ? e->settings : "", set[i]);
+        free(e->settings);
+        e->settings = longer;
+    }
+    free(set);
+}

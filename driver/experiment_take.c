@@ -25,7 +25,7 @@ static const char *unknown_key(const char *section, const char *key, const char 
 
 static const char *take_experiment(struct experiment *e, const char *key, const char *value)
 {
-    static const char *const known[] = { "title", "papers", "minutes", "alpha", "include", NULL };
+    static const char *const known[] = { "title", "papers", "minutes", "alpha", "looks", "include", NULL };
     double v;
     if (!strcmp(key, "title"))
         return set_text(&e->title, value), NULL;
@@ -42,6 +42,12 @@ static const char *take_experiment(struct experiment *e, const char *key, const 
         if (!as_parse_num(value, &v) || v <= 0 || v > 0.2)
             return as_say("alpha = %s is out of range: above 0, at most 0.2", value);
         e->alpha = v;
+        return NULL;
+    }
+    if (!strcmp(key, "looks")) {
+        if (strcmp(value, "1") && strcmp(value, "3"))
+            return as_say("looks = %s: it is 1 (claims are answered once, with all of alpha) or 3", value);
+        e->looks = *value - '0';
         return NULL;
     }
     return unknown_key("experiment", key, known);

@@ -115,7 +115,7 @@ static void put_claims(struct results *r, bool tex)
         table_put(&t, 1 + i, 2, v[i].text);
         table_put(&t, 1 + i, 3, r->e->claim[i].source);
     }
-    if (v) put_table(&t, NULL, tex);
+    if (v) put_table(&t, *r->look ? r->look : NULL, tex);
     table_free(&t);
     free(v);
 }

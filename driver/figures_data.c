@@ -84,7 +84,7 @@ static char *label_of(const struct results *r, int point, const char *without)
     }
     if (*text) return text;
     free(text);
-    return file_text("%s", r->name);
+    return file_text("%s", r->e->name);
 }
 
 static bool left_out(const struct results *r, const struct figure *f, int point)

@@ -1,6 +1,7 @@
 #include <driver/file.h>
 
 #include <assay/error.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -131,6 +132,26 @@ char *file_read(const char *path, size_t *n, const char **why)
     if (bytes) bytes[done] = 0;
     if (n) *n = bytes ? done : 0;
     return bytes;
+}
+
+const char *file_link(const char *from, const char *to)
+{
+    if (!link(from, to) || errno == EEXIST) return NULL;
+    const char *why;
+    size_t n;
+    char *bytes = file_read(from, &n, &why);
+    if (!bytes) return why;
+    why = file_replace(to, bytes, n);
+    free(bytes);
+    return why;
+}
+
+void file_sweep(const char *folder, bool (*dead)(const char *name))
+{
+    DIR *d = opendir(folder);
+    for (struct dirent *f; d && (f = readdir(d));)
+        if (dead(f->d_name)) unlinkat(dirfd(d), f->d_name, 0);
+    if (d) closedir(d);
 }
 
 bool file_exists(const char *path) { return access(path, F_OK) == 0; }

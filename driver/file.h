@@ -12,6 +12,13 @@ const char *file_replace(const char *path, const void *bytes, size_t n);
 /* The whole content, zero-terminated beyond *n; malloc'd. NULL and *why (may be NULL) when it cannot be read. */
 char *file_read(const char *path, size_t *n, const char **why);
 
+/* A second name for a file that is only ever replaced; a copy where the file system has no links. Something at `to`
+ * stays as it is. NULL, or one line. */
+const char *file_link(const char *from, const char *to);
+
+/* Removes the files of a folder for which `dead` says so. A folder that is not there is fine. */
+void file_sweep(const char *folder, bool (*dead)(const char *name));
+
 bool file_exists(const char *path);
 
 /* Makes a folder and those above it, as far as they are missing. NULL, or one line. */

@@ -1,7 +1,6 @@
 /* key.c: see key.h. What is left out matters as much as what is in: titles, claims, figures, minutes, limits, jobs,
  * threads, evaluations and the driver's own source change no bit of the trained weights. */
 #include "key.h"
-#include "data.h"
 #include "file.h"
 
 #include <assay/error.h>
@@ -153,13 +152,4 @@ char *key_text(const struct as_config *cfg, const char *data_hash)
                             ASSAY_CFLAGS, as_level_name(as_level()));
     free(text);
     return whole;
-}
-
-void key_data(const struct as_config *cfg, char hex[65])
-{
-    struct as_config *copy = as_config_copy(cfg);
-    const char *why = data_hash(copy, hex);
-    as_config_free(copy);
-    if (why)
-        as_fail(AS_REFUSED, "%s", why);
 }

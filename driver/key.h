@@ -14,11 +14,8 @@ void key_sha256(const void *bytes, size_t n, char hex[65]);
 int key_plugins(const struct as_config *cfg, const struct as_entry ***files);
 
 /* Everything that decides a cell's bits, as lines: the resolved configuration (with its seed, without test.*), the
- * hash of the data, plug-in files with theirs, core, compiler and flags, processor level. malloc'd. Its SHA-256 is
+ * data_hash() of the data (data.h), plug-in files with theirs, core, compiler and flags, processor level. malloc'd. Its SHA-256 is
  * the cell's key. */
 char *key_text(const struct as_config *cfg, const char *data_hash);
-
-/* The hash of the data that a configuration uses (data.h). Raises AS_REFUSED when stored data cannot be had. */
-void key_data(const struct as_config *cfg, char hex[65]);
 
 #endif

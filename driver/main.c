@@ -17,7 +17,7 @@
 
 /* --- what there is ------------------------------------------------------------------------------------------- */
 
-enum { QUICK = 1, SET = 2, RESULTS = 4, RUNNING = 8, JSON = 16, VERIFY = 32, FORMAT = 64 };
+enum { QUICK = 1, SET = 2, RESULTS = 4, RUNNING = 8, JSON = 16, VERIFY = 32, FORMAT = 64, ALL = 128, MANY = 1 << 20 };
 
 static const struct subcommand {
     const char *name, *usage, *help;
@@ -30,12 +30,12 @@ static const struct subcommand {
     { "describe", "THING", "a layer, rule, source, experiment or metric in full", command_describe, 0, 1, 1 },
     { "plan", "NAME", "what an experiment would run: arms, seeds, cells, budgets; runs nothing", command_plan,
       QUICK | SET | RESULTS | JSON, 1, 1 },
-    { "run", "[NAME]", "trains what is missing, answers the claims, draws the figures", command_run,
-      QUICK | SET | RESULTS | RUNNING | JSON | VERIFY, 0, 1 },
+    { "run", "[NAME [KEY...]]", "trains what is missing, answers the claims, draws the figures", command_run,
+      QUICK | SET | RESULTS | RUNNING | JSON | VERIFY | ALL, 0, MANY },
     { "figures", "NAME", "draws the figures again from stored results", command_figures, QUICK | SET | RESULTS, 1, 1 },
     { "report", "", "a web page an experiment, a row a paper", command_report, RESULTS, 0, 0 },
-    { "verify", "NAME [KEY]", "runs finished cells again and compares every exact number", command_verify,
-      QUICK | SET | RESULTS | RUNNING | JSON, 1, 2 },
+    { "verify", "NAME [KEY...]", "runs finished cells again and compares every exact number", command_verify,
+      QUICK | SET | RESULTS | RUNNING | JSON, 1, MANY },
     { "accept", "NAME", "writes the verdicts into the ledger", command_accept, RESULTS, 1, 1 },
     { "data", "[NAME]", "fetches, checks and converts the data of a source or an experiment", command_data,
       SET, 0, 1 },
@@ -56,6 +56,7 @@ static const struct option_row { const char *name, *value, *help; unsigned group
     { "--limit-time", "SECONDS", "wall clock of one cell", RUNNING },
     { "--limit-memory", "MIB", "memory of one cell", RUNNING },
     { "--verify", NULL, "runs finished cells again and compares", VERIFY },
+    { "--all", NULL, "every metric in the table, not only what claims and figures read", ALL },
     { "--json", NULL, "for machines", JSON },
     { "--csv", NULL, "comma-separated", FORMAT },
     { "--md", NULL, "Markdown", FORMAT },
@@ -68,7 +69,7 @@ static int print_help(void)
     puts("assay COMMAND [OPTIONS]: tests what papers claim about neural architectures\n");
     for (int i = 0; i < N_COMMANDS; i++)
         if (table[i].help)
-            printf("  %-9s %-10s %s\n", table[i].name, table[i].usage, table[i].help);
+            printf("  %-9s %-15s %s\n", table[i].name, table[i].usage, table[i].help);
     puts("");
     for (int i = 0; i < N_OPTIONS; i++)
         printf("  %-14s %-9s  %s\n", options[i].name, options[i].value ? options[i].value : "", options[i].help);
@@ -155,6 +156,7 @@ static const char *take_value(struct command_line *line, const char *name, const
 static void take_flag(struct command_line *line, const char *name)
 {
     line->quick = line->quick || !strcmp(name, "--quick");
+    line->all = line->all || !strcmp(name, "--all");
     line->json = line->json || !strcmp(name, "--json");
     line->verify = line->verify || !strcmp(name, "--verify");
     line->csv = line->csv || !strcmp(name, "--csv");

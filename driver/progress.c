@@ -1,6 +1,7 @@
 #include <driver/progress.h>
 
 #include <assay/error.h>
+#include <driver/text.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,17 +18,6 @@ const char *duration(double s)
     if (t < 60) return as_say("%ld s", t);
     if (t < 3600) return t % 60 ? as_say("%ld min %ld s", t / 60, t % 60) : as_say("%ld min", t / 60);
     return as_say("%ld h %ld min", t / 3600, t % 3600 / 60);
-}
-
-void json_text(const char *text)
-{
-    putchar('"');
-    for (const unsigned char *s = (const unsigned char *)text; *s; s++) {
-        if (*s == '"' || *s == '\\') printf("\\%c", *s);
-        else if (*s < 0x20) printf("\\u%04x", *s);
-        else putchar(*s);
-    }
-    putchar('"');
 }
 
 void json_number(double x)
@@ -106,15 +96,15 @@ static void cell_json(const struct progress *p, const char *key, const char *det
                       const char *reason, double seconds)
 {
     printf("{\"event\":\"cell\",\"phase\":");
-    json_text(p->phase);
+    text_json(stdout, p->phase);
     printf(",\"key\":");
-    json_text(key);
+    text_json(stdout, key);
     printf(",\"cell\":");
-    json_text(detail);
+    text_json(stdout, detail);
     printf(",\"outcome\":");
-    json_text(outcome);
+    text_json(stdout, outcome);
     printf(",\"reason\":");
-    json_text(reason);
+    text_json(stdout, reason);
     printf(",\"seconds\":");
     json_number(seconds);
     printf(",\"done\":%d,\"total\":%d,\"failed\":%d}\n", p->done, p->total, p->failed);
@@ -141,7 +131,7 @@ void progress_note(struct progress *p, const char *text)
     progress_clear(p);
     if (p->json) {
         printf("{\"event\":\"note\",\"text\":");
-        json_text(text);
+        text_json(stdout, text);
         puts("}");
     } else {
         puts(text);

@@ -28,7 +28,6 @@ void progress_note(struct progress *p, const char *text);
 /* "1 min 10 s", "2 h 5 min"; as_say(). */
 const char *duration(double seconds);
 /* Prints a JSON string with quotes. */
-void json_text(const char *text);
 void json_number(double x);                       /* null when it is no number */
 
 #endif

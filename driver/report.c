@@ -92,6 +92,10 @@ static void put_claims(FILE *f, struct results *r, const struct claim_result *v)
         fputs("</td></tr>\n", f);
     }
     fputs("</table>\n", f);
+    if (!*r->look) return;
+    fputs("<p class=\"quiet\">", f);
+    put(f, r->look);
+    fputs("</p>\n", f);
 }
 
 static void put_tables(FILE *f, struct results *r)

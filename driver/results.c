@@ -3,6 +3,7 @@
 #include <assay/error.h>
 #include <assay/metric.h>
 #include <driver/file.h>
+#include <driver/key.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -155,7 +156,36 @@ void results_choose(struct results *r, int point)
     free(value);
 }
 
+/* ---- sharing ------------------------------------------------------------------------------------------------- */
+
+const char *results_share(struct results *r, int cell)
+{
+    const struct cell *c = &r->plan->cell[cell];
+    if (!r->plain || r->record[cell] || !c->key[0]) return NULL;
+    char *from = file_text("%s/cells/%s.h5", r->plain, c->key), *to = results_record(r, cell);
+    const char *why = file_exists(from) ? file_link(from, to) : NULL;
+    if (!why && file_exists(to)) results_read(r, cell);
+    free(from);
+    free(to);
+    return why;
+}
+
 /* ---- opening ------------------------------------------------------------------------------------------------- */
+
+static void name_folder(struct results *r, const char *folder)
+{
+    const struct experiment *e = r->e;
+    char hex[65], *plain = file_text("%s%s", e->name, e->quick ? "-quick" : "");
+    if (e->settings) {
+        key_sha256(e->settings, strlen(e->settings), hex);
+        r->name = file_text("%s-set-%.8s", plain, hex);
+        r->plain = file_text("%s/%s", folder, plain);
+    } else {
+        r->name = file_text("%s", plain);
+    }
+    r->folder = file_text("%s/%s", folder, r->name);
+    free(plain);
+}
 
 struct results *results_open(struct experiment *e, const char *folder, const char **why)
 {
@@ -164,8 +194,7 @@ struct results *results_open(struct experiment *e, const char *folder, const cha
     struct results *r = zeroed(1, sizeof *r);
     r->e = e;
     r->plan = p;
-    r->name = file_text("%s%s", e->name, e->quick ? "-quick" : "");
-    r->folder = file_text("%s/%s", folder, r->name);
+    name_folder(r, folder);
     r->cells = file_text("%s/cells", r->folder);
     r->work = file_text("%s/work", r->folder);
     r->figures = file_text("%s/figures", r->folder);
@@ -191,6 +220,7 @@ void results_close(struct results *r)
     free(r->choice);
     plan_free(r->plan);
     free(r->name);
+    free(r->plain);
     free(r->folder);
     free(r->cells);
     free(r->work);

@@ -19,11 +19,14 @@ struct choice {                      /* what tuning found for one point of the g
 struct results {
     struct experiment *e;            /* borrowed */
     struct plan *plan;
-    char *name;                      /* the experiment's, with "-quick" for its quick form */
+    char *name;                      /* the experiment's, with "-quick" for its quick form, and "-set-1a2b3c4d" (a
+                                        hash of the settings) when --set changed something: folders of their own */
+    char *plain;                     /* folder of the same without --set; NULL when there is no --set */
     char *folder, *cells, *work, *figures;
     struct record **record;          /* (plan->n_cells) NULL: none */
     struct choice *choice;           /* (plan->n_points) */
     char **damaged; int n_damaged;   /* lines about records that cannot be read */
+    char look[400];                  /* after claims_answer(): what looks_text() says, or "" */
     struct claims *claims;           /* private: what results_source() hands out */
 };
 
@@ -33,6 +36,9 @@ void results_close(struct results *r);
 
 /* Reads (again) the record of one cell. A final cell without a key has none. */
 void results_read(struct results *r, int cell);
+/* A cell without a record takes over that of the run without --set, when it is the same cell. Records are replaced,
+ * never changed, so that both folders may hold the same file. NULL, or one line. */
+const char *results_share(struct results *r, int cell);
 /* Whether the record of a cell answers all that is asked: nothing left to train or evaluate. */
 bool results_complete(const struct results *r, int cell);
 /* Whether its weights are there, and only the evaluation is another. */

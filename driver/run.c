@@ -22,7 +22,9 @@ struct run {
     struct supervisor s;
     struct progress progress;
     int threads, lock, failed, diverged;
+    int wrong;                       /* exit status when a key was nobody's after all; 0: fine */
     bool cannot_write;
+    bool all_tuning;                 /* a key on the command line is not known before its arm is tuned */
 };
 
 /* ---- the folder ---------------------------------------------------------------------------------------------- */
@@ -48,13 +50,48 @@ static const char *take_lock(struct run *run)
     return why;
 }
 
+/* Job files and logs in the work folder are of cells that died with their driver, or crashed: the lock is ours. */
+static bool left_behind(const char *name)
+{
+    const char *dot = strrchr(name, '.');
+    return dot && (!strcmp(dot, ".job") || !strcmp(dot, ".log"));
+}
+
+/* "cells.tsv.new.4711" of a process that is no more. */
+static bool half_written(const char *name)
+{
+    const char *at = strstr(name, ".new.");
+    if (!at) return false;
+    char *end;
+    long pid = strtol(at + 5, &end, 10);
+    return end > at + 5 && !*end && pid > 0 && kill((pid_t)pid, 0) && errno == ESRCH;
+}
+
+static void sweep(const struct results *r)
+{
+    const char *folder[] = { r->folder, r->cells, r->work, r->figures };
+    file_sweep(r->work, left_behind);
+    for (size_t i = 0; i < sizeof folder / sizeof *folder; i++) file_sweep(folder[i], half_written);
+}
+
+/* Which settings a folder with "-set-" in its name is for. */
+static const char *keep_settings(const struct results *r)
+{
+    if (!r->e->settings) return NULL;
+    char *path = file_text("%s/settings.txt", r->folder);
+    const char *why = file_exists(path) ? NULL : file_replace(path, r->e->settings, strlen(r->e->settings));
+    free(path);
+    return why;
+}
+
 static const char *open_folder(struct run *run)
 {
     const char *why = file_make_folder(run->r->cells);
     if (!why) why = file_make_folder(run->r->work);
     if (!why) why = take_lock(run);
     if (!why && run->r->n_damaged) why = run->r->damaged[0];
-    return why;
+    if (!why) sweep(run->r);
+    return why ? why : keep_settings(run->r);
 }
 
 /* ---- one cell ------------------------------------------------------------------------------------------------ */
@@ -80,13 +117,21 @@ static char *detail_of(const struct results *r, int cell)
     return whole;
 }
 
+/* The line that does this cell again and compares: what the record holds. malloc'd. */
+static char *line_of_cell(const struct run *run, const struct cell *c)
+{
+    char *line = run_line(run->line, "verify", run->r->e), *again = file_text("%s %.12s", line, c->key);
+    free(line);
+    return again;
+}
+
 static const char *prepare(void *ctx, struct task *t)
 {
     struct run *run = ctx;
     struct results *r = run->r;
     const struct cell *c = &r->plan->cell[t->cell];
     char *record = results_record(r, t->cell), *checkpoint = results_work(r, t->cell, "ckpt");
-    char *again = file_text("assay verify %s %.12s", r->e->name, c->key);
+    char *again = line_of_cell(run, c);
     struct text fact[] = { { "commit", run->source.commit }, { "dirty", run->source.dirty ? "yes" : "no" } };
     struct job j = {
         .experiment = r->e->name, .key = (char *)(uintptr_t)c->key, .eval_key = (char *)(uintptr_t)c->eval_key,
@@ -109,7 +154,7 @@ static void record_end(struct run *run, struct task *t)
     struct results *r = run->r;
     const struct cell *c = &r->plan->cell[t->cell];
     struct record *rec = record_new(c->key);
-    char *path = results_record(r, t->cell), *again = file_text("assay verify %s %.12s", r->e->name, c->key);
+    char *path = results_record(r, t->cell), *again = line_of_cell(run, c);
     bool keep = r->record[t->cell] && r->record[t->cell]->outcome == CELL_OK;
     record_outcome(rec, t->outcome, t->reason);
     free(rec->config);
@@ -151,13 +196,33 @@ static void finished(void *ctx, struct task *t)
 
 /* ---- all cells of one role ----------------------------------------------------------------------------------- */
 
+static bool names(const char *word, const struct cell *c) { return !strncmp(c->key, word, strlen(word)); }
+
 /* Whether the command line names cells, and not this one. */
 static bool left_out(const struct run *run, const struct cell *c)
 {
-    if (run->line->n_words < 2 || c->role == CELL_TUNE) return false;
+    if (run->line->n_words < 2 || (c->role == CELL_TUNE && run->all_tuning)) return false;
     for (int i = 1; i < run->line->n_words; i++)
-        if (!strncmp(c->key, run->line->word[i], strlen(run->line->word[i]))) return false;
+        if (names(run->line->word[i], c)) return false;
     return true;
+}
+
+/* The first word that names no cell; NULL when all do. Before tuning, a key may be that of a final cell. */
+static const char *nameless(const struct run *run)
+{
+    const struct plan *p = run->r->plan;
+    for (int i = 1; i < run->line->n_words; i++) {
+        int k = 0;
+        while (k < p->n_cells && !names(run->line->word[i], &p->cell[k])) k++;
+        if (k == p->n_cells) return run->line->word[i];
+    }
+    return NULL;
+}
+
+static const char *no_such_cell(const char *word)
+{
+    return as_say("%s: no cell's key begins so (another build or processor level has other keys); cells.tsv has them "
+                  "all", word);
 }
 
 static void fail_untuned(struct run *run, int cell)
@@ -180,6 +245,8 @@ static int run_role(struct run *run, enum cell_role role, const char *phase)
         if (c->role != role || left_out(run, c)) continue;
         total++;
         if (role == CELL_FINAL && !c->key[0]) fail_untuned(run, i);
+        const char *why = results_share(r, i);
+        if (why) progress_note(&run->progress, why);
         if (!c->key[0] || results_complete(r, i)) {
             kept++;
             if (r->record[i] && r->record[i]->outcome == CELL_DIVERGED) run->diverged++;
@@ -227,8 +294,11 @@ static void tell_choices(struct run *run)
 static int run_all(struct run *run)
 {
     bool tunes = run->r->e->n_tune > 0;
+    run->all_tuning = nameless(run) != NULL;
     int stopped = tunes ? run_role(run, CELL_TUNE, "tuning") : 0;
     if (!stopped) {
+        const char *word = nameless(run);
+        if (word) run->wrong = complain(EXIT_WRONG_USE, no_such_cell(word));
         run->failed = run->diverged = 0;          /* a rate that diverges is an answer; final cells count */
         tell_choices(run);
         stopped = run_role(run, CELL_FINAL, "training");
@@ -252,21 +322,17 @@ static double clock_now(void)
 
 static int conclude(struct run *run, double seconds)
 {
-    int refuted;
-    if (run->line->json) {
-        refuted = summary_json(run->r);
-    } else {
-        refuted = summary_print(run->r, run->line, seconds);
-    }
-    if (run->cannot_write) return EXIT_CANNOT;
-    if (run->failed || run->diverged) return EXIT_CELLS_FAILED;
-    return refuted < 0 ? EXIT_CANNOT : refuted > 0 ? EXIT_NOT_ALL_UPHELD : EXIT_ALL_WELL;
+    bool answered = run->line->json ? summary_json(run->r) : summary_print(run->r, run->line, seconds);
+    if (run->cannot_write || !answered) return EXIT_CANNOT;
+    if (run->wrong) return run->wrong;
+    return run->failed || run->diverged ? EXIT_CELLS_FAILED : EXIT_ALL_WELL;
 }
 
 static int run_planned(struct run *run)
 {
     const char *why = NULL;
     if (!summary_check(run->r, &why)) return complain(EXIT_WRONG_USE, why);
+    if (!run->r->e->n_tune && nameless(run)) return complain(EXIT_WRONG_USE, no_such_cell(nameless(run)));
     why = open_folder(run);
     if (why) return complain(EXIT_CANNOT, why);
     run->source = source_state(run->e);

@@ -17,10 +17,9 @@ void run_limits(const struct command_line *line, struct supervisor *s, int *thre
 /* The command line that does `command` with the same experiment and overrides: "./run_experiment parity --quick". */
 char *run_line(const struct command_line *line, const char *command, const struct experiment *e);
 
-/* Header, table, verdicts, budgets, figures, the line to verify. Returns how many claims were refuted; -1 when they
- * could not be answered. */
-int summary_print(struct results *r, const struct command_line *line, double seconds);
-int summary_json(struct results *r);
+/* Table, verdicts, budgets, figures, the line to verify. Returns whether the claims could be answered. */
+bool summary_print(struct results *r, const struct command_line *line, double seconds);
+bool summary_json(struct results *r);
 /* Checks names, keys and axes of all claims: false and *why (file, line, sentence) when one does not fit. */
 bool summary_check(struct results *r, const char **why);
 void summary_header(struct results *r, int jobs, int threads);

@@ -2,6 +2,7 @@
 #include "commands.h"
 #include "experiment.h"
 #include "file.h"
+#include "looks.h"
 #include "results.h"
 #include "text.h"
 
@@ -21,19 +22,6 @@ static const char *values_text(const struct axis *a)
         if (strlen(all) > 200)
             return as_say("%s, ... %s (%d values)", all, a->value[a->n - 1], a->n);
         all = as_say("%s%s%s", all, k ? ", " : "", a->value[k]);
-    }
-    return all;
-}
-
-static const char *seeds_text(const long *seed, int n)
-{
-    const char *all = "";
-    for (int i = 0; i < n;) {
-        int j = i;
-        while (j + 1 < n && seed[j + 1] == seed[j] + 1)
-            j++;
-        all = as_say(j > i ? "%s%s%ld..%ld" : "%s%s%ld", all, i ? ", " : "", seed[i], seed[j]);
-        i = j + 1;
     }
     return all;
 }
@@ -64,13 +52,13 @@ static void print_head(const struct plan *p)
            e->n_seeds);
     if (!isnan(e->minutes) && !e->altered)
         printf(", about %.3g minutes on two cores", e->minutes);
-    printf("\n\nseeds     %s\n", seeds_text(e->seed, e->n_seeds));
+    printf("\n\nseeds     %s\n", text_ranges(e->seed, e->n_seeds));
     for (int i = 0; i < e->n_vary; i++)
         printf("varies    %s = %s\n", e->vary[i].key, values_text(&e->vary[i]));
     for (int i = 0; i < e->n_tune; i++)
         printf("tunes     %s = %s\n", e->tune[i].key, values_text(&e->tune[i]));
     if (tune)
-        printf("          per arm on validation, seeds %s\n", seeds_text(e->tune_seed, e->n_tune_seeds));
+        printf("          per arm on validation, seeds %s\n", text_ranges(e->tune_seed, e->n_tune_seeds));
     for (int i = 0; i < e->n_metrics; i++)
         printf("%s%s", i ? ", " : "measures  ", e->metric[i]);
     putchar('\n');
@@ -121,11 +109,18 @@ static int print_claims(struct results *r)
 {
     const struct experiment *e = r->e;
     int bad = 0;
+    struct look look;
+    const char *damaged;
+    if (e->n_claims && !looks_find(r, &look, &damaged)) {
+        printf("\n%s\n", damaged);
+        look = (struct look){ 0 };
+    }
     if (e->n_claims)
         printf("\nclaims%s\n", e->altered ? " (the settings were changed: not the experiment's own verdicts)" : "");
     for (int i = 0; i < e->n_claims; i++) {
         struct claim_error err = { 0 };
-        struct claim_options options = { .alpha = e->alpha, .n_claims = (size_t)e->n_claims };
+        struct claim_options options = { .alpha = e->alpha, .look = look.number,
+                                         .n_claims = (size_t)e->n_claims };
         char power[240] = "";
         struct claim *c = claim_parse(&e->claim[i], &err);
         bool fits = c && !claim_check(c, results_source(r), &err);
@@ -138,6 +133,8 @@ static int print_claims(struct results *r)
         bad += !fits;
         claim_free(c);
     }
+    if (e->n_claims && looks_text(r, &look))
+        printf("  %s\n", looks_text(r, &look));
     return bad;
 }
 

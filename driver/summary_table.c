@@ -2,6 +2,7 @@
 
 #include <assay/error.h>
 #include <driver/file.h>
+#include <driver/text.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -186,34 +187,67 @@ static void print_block(struct results *r, const char *metric, const struct eval
     block_free(&b);
 }
 
-void table_metrics(struct results *r)
+struct sought { const char *metric; };
+
+static int is_sought(void *arg, const char *metric, const struct claim_key *key, size_t n)
 {
-    for (int i = 0; i < r->e->n_metrics; i++) {
-        print_block(r, r->e->metric[i], NULL);
-        for (int k = 0; k < r->e->n_evals; k++) {
-            char *name = file_text("%s.%s", r->e->eval[k].name, r->e->metric[i]);
-            print_block(r, name, &r->e->eval[k]);
-            free(name);
-        }
+    (void)key, (void)n;
+    return !strcmp(metric, ((struct sought *)arg)->metric);
+}
+
+/* Whether a claim or a figure reads it. */
+static bool is_read(struct results *r, const char *metric)
+{
+    const struct experiment *e = r->e;
+    for (int i = 0; i < e->n_figures; i++)
+        if ((e->figure[i].y && !strcmp(e->figure[i].y, metric)) || (e->figure[i].x && !strcmp(e->figure[i].x, metric)))
+            return true;
+    bool found = false;
+    for (int i = 0; i < e->n_claims && !found; i++) {
+        struct sought s = { metric };
+        struct claim_error err;
+        struct claim *c = claim_parse(&e->claim[i], &err);
+        found = c && claim_points(c, results_source(r), is_sought, &s, &err) == 1;
+        claim_free(c);
     }
+    return found;
+}
+
+/* Metric number i of those that are measured: each plain, then in each evaluation. malloc'd; NULL at the end. */
+static char *metric_at(const struct results *r, int i, const struct eval **v)
+{
+    const struct experiment *e = r->e;
+    int metric = i / (1 + e->n_evals), eval = i % (1 + e->n_evals);
+    if (metric >= e->n_metrics) return NULL;
+    *v = eval ? &e->eval[eval - 1] : NULL;
+    return eval ? file_text("%s.%s", (*v)->name, e->metric[metric]) : file_text("%s", e->metric[metric]);
+}
+
+void table_metrics(struct results *r, bool all)
+{
+    const struct eval *v = NULL;
+    char *more = file_text("%s", "");
+    int shown = 0, n = (1 + r->e->n_evals) * r->e->n_metrics;
+    for (int i = 0; i < n && !all; i++) {
+        char *name = metric_at(r, i, &v);
+        shown += is_read(r, name);
+        free(name);
+    }
+    all = all || !shown;
+    for (int i = 0; i < n; i++) {
+        char *name = metric_at(r, i, &v), *longer = NULL;
+        if (all || is_read(r, name)) print_block(r, name, v);
+        else longer = file_text("%s%s%s", more, *more ? ", " : "", name);
+        free(name);
+        if (!longer) continue;
+        free(more);
+        more = longer;
+    }
+    if (*more) printf("also measured: %s (--all shows them)\n\n", more);
+    free(more);
 }
 
 /* ---- budgets ------------------------------------------------------------------------------------------------- */
-
-const char *grouped(double x)
-{
-    if (isnan(x)) return "-";
-    if (fabs(x) >= 1e12) return as_say("%.3g", x);
-    const char *plain = as_say("%.0f", x);
-    char out[64];
-    size_t n = strlen(plain), k = 0;
-    for (size_t i = 0; i < n && k + 2 < sizeof out; i++) {
-        out[k++] = plain[i];
-        if (plain[i] != '-' && (n - 1 - i) % 3 == 0 && i + 1 < n) out[k++] = ',';
-    }
-    out[k] = 0;
-    return as_say("%s", out);
-}
 
 static double mean_number(const struct results *r, int point, const char *name)
 {
@@ -243,12 +277,12 @@ struct table budget_make(struct results *r)
         char *arm = results_short(r, k);
         double steps = mean_number(r, k, "steps"), seconds = mean_number(r, k, "train.seconds");
         table_put(&t, 1 + k, 0, arm);
-        table_put(&t, 1 + k, 1, grouped(p ? p->parameters : mean_number(r, k, "parameters")));
-        table_put(&t, 1 + k, 2, grouped(p ? p->state : mean_number(r, k, "state")));
-        table_put(&t, 1 + k, 3, grouped(p ? p->flop : mean_number(r, k, "flop")));
-        table_put(&t, 1 + k, 4, grouped(steps));
+        table_put(&t, 1 + k, 1, text_count(p ? p->parameters : mean_number(r, k, "parameters")));
+        table_put(&t, 1 + k, 2, text_count(p ? p->state : mean_number(r, k, "state")));
+        table_put(&t, 1 + k, 3, text_count(p ? p->flop : mean_number(r, k, "flop")));
+        table_put(&t, 1 + k, 4, text_count(steps));
         table_put(&t, 1 + k, 5, isnan(seconds) ? "-" : as_say("%.1f", seconds));
-        table_put(&t, 1 + k, 6, grouped(mean_number(r, k, "peak.memory") / 1048576));
+        table_put(&t, 1 + k, 6, text_count(mean_number(r, k, "peak.memory") / 1048576));
         free(arm);
         if (!e->n_tune || e->n_tune > 64) continue;
         const char *value[64];

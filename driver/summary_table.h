@@ -18,9 +18,8 @@ void block_free(struct block *b);
 
 struct table budget_make(struct results *r);
 
-void table_metrics(struct results *r);            /* prints all blocks */
+/* Prints the blocks of what claims and figures read; of everything with `all`, or when they read nothing. */
+void table_metrics(struct results *r, bool all);
 void table_budgets(struct results *r);
-
-const char *grouped(double x);                    /* "4,386"; as_say() */
 
 #endif

@@ -2,12 +2,17 @@
 #include "text.h"
 
 #include <assay/error.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 const char *text_count(double n)
 {
     char digits[64], out[96];
+    if (isnan(n))
+        return "-";
+    if (fabs(n) >= 1e15)
+        return as_say("%.3g", n);
     snprintf(digits, sizeof digits, "%.0f", n);
     size_t m = strlen(digits), to = 0;
     for (size_t i = 0; i < m; i++) {
@@ -17,6 +22,19 @@ const char *text_count(double n)
     }
     out[to] = '\0';
     return as_say("%s", out);
+}
+
+const char *text_ranges(const long *number, int n)
+{
+    const char *all = "";
+    for (int i = 0; i < n;) {
+        int j = i;
+        while (j + 1 < n && number[j + 1] == number[j] + 1)
+            j++;
+        all = as_say(j > i ? "%s%s%ld..%ld" : "%s%s%ld", all, i ? ", " : "", number[i], number[j]);
+        i = j + 1;
+    }
+    return all;
 }
 
 void text_json(FILE *to, const char *text)

@@ -4,8 +4,11 @@
 
 #include <stdio.h>
 
-/* "4,386": whole numbers with commas, for people. as_say(). */
+/* "4,386": whole numbers with commas, for people; "-" for NAN. as_say(). */
 const char *text_count(double n);
+
+/* "0..4, 7": ranges of whole numbers, in the order given. as_say(). */
+const char *text_ranges(const long *number, int n);
 
 /* A string in JSON, with its quotes. */
 void text_json(FILE *to, const char *text);

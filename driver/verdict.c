@@ -20,6 +20,7 @@ const char *claim_verdict_text(enum claim_verdict verdict)
         [CLAIM_UNDECIDED] = "undecided",
         [CLAIM_UNDECIDED_N] = "undecided (n)",
         [CLAIM_UNDECIDED_INCOMPLETE] = "undecided: incomplete",
+        [CLAIM_UNDECIDED_LOOKS] = "undecided (looks)",
         [CLAIM_DIRECTION_ONLY] = "direction only",
         [CLAIM_NOT_TESTABLE] = "not testable",
         [CLAIM_NOT_LEARNED] = "untested: not learned"};

@@ -127,7 +127,7 @@ static int conclude(const struct verify *v, const struct command_line *line, int
         printf("%d of %d cells gave the same bits again%s\n", v->same, all,
                v->differ ? "; those that did not are named above (another build, processor level or library?)" : "");
     if (stopped) return EXIT_INTERRUPTED;
-    return v->failed ? EXIT_CELLS_FAILED : v->differ ? EXIT_NOT_ALL_UPHELD : EXIT_ALL_WELL;
+    return v->failed ? EXIT_CELLS_FAILED : v->differ ? EXIT_DIFFERENT : EXIT_ALL_WELL;
 }
 
 static int verify_all(struct verify *v, const struct command_line *line)

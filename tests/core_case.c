@@ -8,7 +8,6 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -441,21 +440,4 @@ void core_leaves_frozen(const struct core_case *c)
         free_run(&r);
     }
     free_run(&all);
-}
-
-double core_milliseconds(const struct core_case *c)
-{
-    struct run r = new_run(c, best(c), sizeof(float), true);
-    double least = INFINITY;
-
-    for (int i = 0; i < 7; i++) {
-        struct timespec from, to;
-
-        clock_gettime(CLOCK_MONOTONIC, &from);
-        run_both(&r);
-        clock_gettime(CLOCK_MONOTONIC, &to);
-        least = fmin(least, 1e3 * (double)(to.tv_sec - from.tv_sec) + 1e-6 * (double)(to.tv_nsec - from.tv_nsec));
-    }
-    free_run(&r);
-    return least;
 }

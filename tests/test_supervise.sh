@@ -82,7 +82,7 @@ check 'the numbers are those of an uninterrupted run' cmp <(exact killed) <(exac
 # Cells that would run for minutes.
 "$ASSAY" run "$work/small.ini" --results orphans --jobs 2 --set steps=200000 --set tune=off >orphans.log 2>&1 </dev/null &
 driver=$!
-for _ in $(seq 200); do [ "$(find orphans/small/work -name '*.ckpt' 2>/dev/null | wc -l)" -gt 1 ] && break; sleep 0.02; done
+for _ in $(seq 200); do [ "$(find orphans/small-set-*/work -name '*.ckpt' 2>/dev/null | wc -l)" -gt 1 ] && break; sleep 0.02; done
 children=$(pgrep -P $driver)
 kill -9 $driver; wait $driver 2>/dev/null
 sleep 0.3
@@ -135,6 +135,6 @@ check 'a reader that goes away' sh -c '"$0" run "$1/small.ini" --results "whole 
 check 'objects for machines' sh -c '"$0" run "$1/small.ini" --results "whole results" --json | grep -q "^{\"event\":\"value\""' "$ASSAY" "$work"
 
 # A limit ends a cell with its own outcome, and the others go on.
-check 'a cell over its time is a timeout' sh -c '! "$0" run "$1/small.ini" --results late --set steps=200000 --set width=32 --seeds 0 --set tune=off --limit-time 1 >out 2>&1; grep -q timeout late/small/cells.tsv' "$ASSAY" "$work"
+check 'a cell over its time is a timeout' sh -c '! "$0" run "$1/small.ini" --results late --set steps=200000 --set width=32 --seeds 0 --set tune=off --limit-time 1 >out 2>&1; grep -q timeout late/small-set-*/cells.tsv' "$ASSAY" "$work"
 check 'a cell over its memory says so' sh -c '! "$0" run "$1/small.ini" --results large --limit-memory 20 >out 2>&1; grep -q out-of-memory large/small/cells.tsv' "$ASSAY" "$work"
 exit $bad

@@ -17,7 +17,7 @@ struct as_lane { const real *x[2], *y, *dy; const int32_t *mask; ptrdiff_t s[3];
 struct as_binary {
     const char *name;
     void (*value)(ptrdiff_t n, const struct as_lane *l, real *y);
-    /* g[i] = or += (add) dy[i] * (derivative to operand k); NULL where that is dy itself */
+    /* g[i] = or += (add) dy[i] * (derivative to operand k); NULL where that is dy itself. g may be dy. */
     void (*back[2])(ptrdiff_t n, const struct as_lane *l, real *g, bool add);
 };
 
@@ -53,9 +53,9 @@ struct as_binary {
         LOOPS((void)a; (void)b; y[i] = (expression))                                      \
     }
 #define BACK(name, expression)                                                            \
-    static void name(ptrdiff_t n, const struct as_lane *l, real *restrict g, bool add)    \
+    static void name(ptrdiff_t n, const struct as_lane *l, real *g, bool add)             \
     {                                                                                     \
-        const real *restrict dy = l->dy;                                                  \
+        const real *dy = l->dy;                                                           \
         LOOPS((void)a; (void)b; g[i] = (add ? g[i] : R(0.0)) + dy[i] * (expression))      \
     }
 

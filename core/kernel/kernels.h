@@ -5,6 +5,7 @@
 #define ASSAY_KERNEL_KERNELS_H
 
 #include <assay/real.h>
+#include <stdbool.h>
 
 /* One product, or one piece of one: C (m, n) = alpha op(A) op(B) + beta C, as as_gemm() in kernel.h. */
 struct as_product {
@@ -50,5 +51,35 @@ struct as_sequence_kernels {
 };
 
 const struct as_sequence_kernels *as_sequence_kernels(void);
+
+/* Sums and rows. A dense row of `d` numbers is what is normalised, or one position's logits. */
+struct as_norm_rows {
+    ptrdiff_t d;
+    bool centred;                       /* subtract the mean (layer norm) */
+    float count, eps;                   /* r = 1 / sqrt(sum of squares / count + eps) */
+    const float *x, *gain, *bias;       /* (rows, d), (d) or NULL */
+    float *y, *mean, *r;                /* (rows, d), (rows), (rows) */
+    const float *dy;                    /* backward: */
+    float *dx, *dgain, *dbias;          /* (rows, d), (d), (d); NULL where none is wanted */
+    bool fresh;                         /* dx is undefined before and is written, else added to */
+};
+
+struct as_row_kernels {
+    float (*sum)(ptrdiff_t n, const float *x);
+    float (*dot)(ptrdiff_t n, const float *x, const float *y);
+    void (*add)(ptrdiff_t n, const float *x, float *y, bool fresh);         /* y += x, or y = x + 0 */
+    void (*sum_rows)(ptrdiff_t rows, ptrdiff_t d, const float *x, float *y);        /* y (d), in order of the rows */
+    void (*norm_forward)(const struct as_norm_rows *c, ptrdiff_t from, ptrdiff_t to);
+    void (*norm_backward)(const struct as_norm_rows *c, ptrdiff_t from, ptrdiff_t to);
+};
+
+const struct as_row_kernels *as_row_kernels(void);
+
+/* The loops of unary.h and binary.h, by their names there. */
+struct as_unary;
+struct as_binary;
+
+const struct as_unary *const *as_unary_loops(void);
+const struct as_binary *const *as_binary_loops(void);
 
 #endif

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 
 enum { AS_SCAN_CHANNELS = 64 };         /* most channels of one call to a scan: its state stays in the first cache */
+enum { AS_DEPTHWISE_IN_PLACE = 4 };     /* taps up to which the kernels in float can write dx over dy */
 
 /* A scan h[t] = a[t] h[t-1] + x[t]. All pointers are at the sequence's first element, channel 0. */
 struct as_scan_piece {

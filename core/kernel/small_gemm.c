@@ -30,13 +30,9 @@ static inline void put(float *y, ptrdiff_t n, vf acc, float alpha, float beta)
         vf_store(y, value);
         return;
     }
-    float part[VF_WIDTH] = { 0 };
-    if (beta != 0.0f) {
-        memcpy(part, y, (size_t)n * sizeof *y);
-        value = vf_fma(vf_set1(beta), vf_load(part), value);
-    }
-    vf_store(part, value);
-    memcpy(y, part, (size_t)n * sizeof *y);
+    if (beta != 0.0f)
+        value = vf_fma(vf_set1(beta), vf_load_part(y, n), value);
+    vf_store_part(y, n, value);
 }
 
 /* One tile: `rows` rows, `vectors` registers wide; both are constants after inlining. a: (rows, k) with strides;

@@ -15,6 +15,8 @@
 #include <immintrin.h>
 #define VF_WIDTH 16
 typedef __m512 vf;
+#define vf_load_part(p, n) _mm512_maskz_loadu_ps((__mmask16)((1U << (n)) - 1U), p)
+#define vf_store_part(p, n, v) _mm512_mask_storeu_ps(p, (__mmask16)((1U << (n)) - 1U), v)
 #define vf_load(p) _mm512_loadu_ps(p)
 #define vf_store(p, v) _mm512_storeu_ps(p, v)
 #define vf_set1(a) _mm512_set1_ps(a)
@@ -76,5 +78,48 @@ static inline vf vf_minus_abs(vf a)
 }
 #define vf_fma(a, b, c) ((a) * (b) + (c))
 #endif
+
+/* The first n < VF_WIDTH numbers; the others are zero, and left alone. */
+#if ASSAY_LEVEL == 1
+static inline __m256i vf_first(ptrdiff_t n)
+{
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+#define vf_load_part(p, n) _mm256_maskload_ps(p, vf_first(n))
+#define vf_store_part(p, n, v) _mm256_maskstore_ps(p, vf_first(n), v)
+#elif ASSAY_LEVEL < 1
+static inline vf vf_load_part(const float *p, ptrdiff_t n)
+{
+    float part[VF_WIDTH] = { 0 };
+    memcpy(part, p, (size_t)n * sizeof *p);
+    return vf_load(part);
+}
+
+static inline void vf_store_part(float *p, ptrdiff_t n, vf v)
+{
+    float part[VF_WIDTH];
+    vf_store(part, v);
+    memcpy(p, part, (size_t)n * sizeof *p);
+}
+#endif
+
+/* The lanes added up: halves onto halves. */
+static inline float vf_sum(vf v)
+{
+#if ASSAY_LEVEL > 0
+#if ASSAY_LEVEL == 2
+    __m256 w = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
+#else
+    __m256 w = v;
+#endif
+    __m128 s = _mm_add_ps(_mm256_castps256_ps128(w), _mm256_extractf128_ps(w, 1));
+    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+#else
+    float a[VF_WIDTH];
+    vf_store(a, v);
+    return (a[0] + a[2]) + (a[1] + a[3]);
+#endif
+}
 
 #endif

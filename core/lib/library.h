@@ -16,4 +16,8 @@ struct as_library {
 
 extern const struct as_library as_library_onednn, as_library_blas;
 
+/* Name and version of what computes exp, tanh and the like, and Fourier transforms; static, for records. */
+const char *as_library_functions(void);
+const char *as_library_transforms(void);
+
 #endif

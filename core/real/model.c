@@ -154,6 +154,15 @@ void as_model_stream(struct as_model *m, ptrdiff_t batch)
     m->position = 0;
     if (!batch)
         return;
+    for (int i = 0; i < m->n_layers; i++) {
+        const struct as_layer *l = m->layer[i];
+
+        if (!(l->variant->promises & (AS_CAUSAL | AS_POINTWISE | AS_FLAT))) {
+            m->streaming = false;
+            as_fail(AS_REFUSED, "%s (%s/%s) looks at later steps, so it cannot run step by step", l->path,
+                    l->entry->family, l->entry->name);
+        }
+    }
     m->state_arena = as_arena_new();
     for (int i = 0; i < m->n_layers; i++)
         for (int j = 0; j < m->layer[i]->n_states; j++) {

@@ -1,6 +1,9 @@
 /* ops_common.c: shapes, sentences and cut loops that the operators share. */
 #include "ops_private.h"
 
+#ifndef ASSAY_DOUBLE
+#include "../kernel/kernels.h"
+#endif
 #include <stdio.h>
 
 const char *as_op_dims(const struct as_node *a)
@@ -41,6 +44,8 @@ void as_op_lengths(struct as_node *out, int n_in, struct as_node *const *in)
             out->length = in[j]->length;
 }
 
+#ifdef ASSAY_DOUBLE
+
 enum { LANES = 16 };
 
 static real fold(const real *lane)
@@ -79,6 +84,44 @@ real as_op_dot(ptrdiff_t n, const real *x, const real *y)
     return fold(lane) + rest;
 }
 
+void as_op_add_here(ptrdiff_t n, const real *x, real *y, bool fresh)
+{
+    for (ptrdiff_t i = 0; i < n; i++)
+        y[i] = (fresh ? R(0.0) : y[i]) + x[i];
+}
+
+static void sum_dense_rows(ptrdiff_t rows, ptrdiff_t d, const real *x, real *y)
+{
+    memset(y, 0, (size_t)d * sizeof *y);
+    for (ptrdiff_t j = 0; j < rows; j++)
+        for (ptrdiff_t i = 0; i < d; i++)
+            y[i] += x[j * d + i];
+}
+
+#else
+
+real as_op_sum(ptrdiff_t n, const real *x)
+{
+    return as_row_kernels()->sum(n, x);
+}
+
+real as_op_dot(ptrdiff_t n, const real *x, const real *y)
+{
+    return as_row_kernels()->dot(n, x, y);
+}
+
+void as_op_add_here(ptrdiff_t n, const real *x, real *y, bool fresh)
+{
+    as_row_kernels()->add(n, x, y, fresh);
+}
+
+static void sum_dense_rows(ptrdiff_t rows, ptrdiff_t d, const real *x, real *y)
+{
+    as_row_kernels()->sum_rows(rows, d, x, y);
+}
+
+#endif
+
 struct rows { ptrdiff_t rows, each; void (*run)(void *, ptrdiff_t, ptrdiff_t); void *ctx; };
 
 static void rows_piece(void *ctx, ptrdiff_t i)
@@ -100,17 +143,7 @@ struct add { const real *x; real *y; bool fresh; };
 static void add_run(void *ctx, ptrdiff_t from, ptrdiff_t to)
 {
     struct add *c = ctx;
-    const real *x = c->x;
-    real *y = c->y;
-    if (c->fresh) {
-#pragma omp simd
-        for (ptrdiff_t i = from; i < to; i++)
-            y[i] = x[i] + R(0.0);             /* as if added to zero: no negative zeros */
-        return;
-    }
-#pragma omp simd
-    for (ptrdiff_t i = from; i < to; i++)
-        y[i] += x[i];
+    as_op_add_here(to - from, c->x + from, c->y + from, c->fresh);
 }
 
 void as_op_add(ptrdiff_t n, const real *x, real *y, bool fresh)
@@ -130,13 +163,7 @@ static void sum_rows(ptrdiff_t from, ptrdiff_t to, ptrdiff_t inner, const real *
         *s = as_op_sum(to - from, x + from);
         return;
     }
-    memset(s, 0, (size_t)inner * sizeof *s);
-    for (ptrdiff_t j = from; j < to; j++) {
-        const real *row = x + j * inner;
-#pragma omp simd
-        for (ptrdiff_t i = 0; i < inner; i++)
-            s[i] += row[i];
-    }
+    sum_dense_rows(to - from, inner, x + from * inner, s);
 }
 
 static void reduce_piece(void *ctx, ptrdiff_t i)

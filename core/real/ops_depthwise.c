@@ -11,7 +11,9 @@
 #ifdef ASSAY_DOUBLE
 #define FORWARD depthwise_forward
 #define BACKWARD depthwise_backward
+#define IN_PLACE(taps, d) false
 #else
+#define IN_PLACE(taps, d) ((taps) <= AS_DEPTHWISE_IN_PLACE && (d) % 16 == 0)
 #define FORWARD as_sequence_kernels()->depthwise_forward
 #define BACKWARD as_sequence_kernels()->depthwise_backward
 #endif
@@ -75,7 +77,10 @@ static void depthwise_back(struct as_tape *t, struct as_note *note)
     struct as_arena *arena = as_tape_arena(t);
     struct depthwise s = depthwise_of(x, w);
     ptrdiff_t d = s.p.width, taps = s.p.taps, pieces = s.batch * s.blocks;
-    s.p.dx = as_gradient_open(t, x, &s.p.fresh_x);
+    if (s.blocks == 1 && IN_PLACE(taps, d))
+        s.p.dx = as_gradient_over(t, x, note->out, &s.p.fresh_x);
+    else
+        s.p.dx = as_gradient_open(t, x, &s.p.fresh_x);
     real *dw = as_gradient(t, w), *dbias = bias ? as_gradient(t, bias) : NULL;
     size_t mark = as_arena_mark(arena);
     s.p.w = transposed(t, w);

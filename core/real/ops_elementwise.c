@@ -177,6 +177,8 @@ static void binary_back(struct as_tape *t, struct as_note *note)
     c.x[0] = note->in[0]->x;
     c.x[1] = note->in[1]->x;
     c.mask = note->n_in > 2 ? note->in[2]->i : NULL;
+    bool taken = false;
+    const int last = note->in[0] == note->in[1] ? -1 : note->in[1]->wants;   /* to read the result's gradient */
     for (int k = 0; k < 2 && all > 0; k++) {
         struct as_node *a = note->in[k];
         c.which = k;
@@ -187,9 +189,12 @@ static void binary_back(struct as_tape *t, struct as_note *note)
             back_stretched(t, &c, a);
             continue;
         }
-        if (!c.op->back[k] && as_gradient_take(t, a, out))
-            continue;
-        c.out = as_gradient_open(t, a, &c.fresh);
+        if (!c.op->back[k] && !taken && (taken = as_gradient_take(t, a, out)))
+            continue;                        /* by one of the two: the other reads it and has its own */
+        if (last == k && !taken)
+            c.out = as_gradient_over(t, a, out, &c.fresh);
+        else
+            c.out = as_gradient_open(t, a, &c.fresh);
         as_op_rows(all, 1, 3, dense_run, &c);
     }
 }

@@ -12,6 +12,8 @@ static struct as_node *per_position(struct as_tape *t, const char *op, struct as
 
 /* --- cross-entropy: log sum exp(logits) - logits[target] --------------------------------------------------- */
 
+enum { FEW = 16 };                   /* classes up to which several rows share a block */
+
 struct entropy { ptrdiff_t d; const real *x, *dy; const int32_t *target; real *y, *dx, *lse; bool fresh; };
 
 static real top_of(ptrdiff_t d, const real *x)
@@ -22,53 +24,89 @@ static real top_of(ptrdiff_t d, const real *x)
     return top == -(real)INFINITY ? R(0.0) : top;
 }
 
-static void entropy_run(void *ctx, ptrdiff_t from, ptrdiff_t to)
+/* Rows of few classes go through exp() and log() many at a time; a row without a target is left as zeros. */
+static void few_run(struct entropy *c, ptrdiff_t from, ptrdiff_t rows)
 {
-    struct entropy *c = ctx;
-    real block[AS_BLOCK];
-    for (ptrdiff_t r = from; r < to; r++) {
-        const real *x = c->x + r * c->d;
-        if (c->target[r] < 0) {
-            c->y[r] = c->lse[r] = 0;
-            continue;
-        }
-        const real top = top_of(c->d, x);
-        real total = 0;
-        for (ptrdiff_t at = 0, m; at < c->d; at += m) {
-            m = c->d - at < AS_BLOCK ? c->d - at : AS_BLOCK;
-            for (ptrdiff_t j = 0; j < m; j++)
-                block[j] = x[at + j] - top;
-            as_vexp(m, block, block);
-            total += as_op_sum(m, block);
-        }
-        const real level = log(total);
-        c->lse[r] = top + level;
-        c->y[r] = level - (x[c->target[r]] - top);
+    const ptrdiff_t d = c->d;
+    real block[AS_BLOCK] = { 0 }, top[AS_BLOCK], total[AS_BLOCK];
+    for (ptrdiff_t r = 0; r < rows; r++) {
+        const real *x = c->x + (from + r) * d;
+        top[r] = top_of(d, x);
+        for (ptrdiff_t j = 0; j < d; j++)
+            block[r * d + j] = x[j] - top[r];
+    }
+    as_vexp(rows * d, block, block);
+    for (ptrdiff_t r = 0; r < rows; r++) {
+        total[r] = 0;
+        for (ptrdiff_t j = 0; j < d; j++)
+            total[r] += block[r * d + j];
+    }
+    as_vlog(rows, total, total);
+    for (ptrdiff_t r = 0; r < rows; r++) {
+        const int32_t target = c->target[from + r];
+        c->lse[from + r] = target < 0 ? R(0.0) : top[r] + total[r];
+        c->y[from + r] = target < 0 ? R(0.0) : total[r] - (c->x[(from + r) * d + target] - top[r]);
     }
 }
 
-/* dx = dy (softmax - one at the target) */
+static void many_run(struct entropy *c, ptrdiff_t r)
+{
+    real block[AS_BLOCK];
+    const real *x = c->x + r * c->d;
+    if (c->target[r] < 0) {
+        c->y[r] = c->lse[r] = 0;
+        return;
+    }
+    const real top = top_of(c->d, x);
+    real total = 0;
+    for (ptrdiff_t at = 0, m; at < c->d; at += m) {
+        m = c->d - at < AS_BLOCK ? c->d - at : AS_BLOCK;
+        for (ptrdiff_t j = 0; j < m; j++)
+            block[j] = x[at + j] - top;
+        as_vexp(m, block, block);
+        total += as_op_sum(m, block);
+    }
+    const real level = log(total);
+    c->lse[r] = top + level;
+    c->y[r] = level - (x[c->target[r]] - top);
+}
+
+static void entropy_run(void *ctx, ptrdiff_t from, ptrdiff_t to)
+{
+    struct entropy *c = ctx;
+    const ptrdiff_t few = c->d <= FEW ? AS_BLOCK / c->d : 1;
+    for (ptrdiff_t r = from; r < to; r += few)
+        if (c->d <= FEW)
+            few_run(c, r, to - r < few ? to - r : few);
+        else
+            many_run(c, r);
+}
+
+/* dx = dy (softmax - one at the target), in blocks of m numbers from `at` on, which may be several rows */
 static void entropy_back_run(void *ctx, ptrdiff_t from, ptrdiff_t to)
 {
     struct entropy *c = ctx;
+    const ptrdiff_t d = c->d, rows = d <= FEW ? AS_BLOCK / d : 1;
     real block[AS_BLOCK];
     if (c->fresh)
-        memset(c->dx + from * c->d, 0, (size_t)((to - from) * c->d) * sizeof *c->dx);
-    for (ptrdiff_t r = from; r < to; r++) {
-        const real *x = c->x + r * c->d, dy = c->dy[r], lse = c->lse[r];
-        real *dx = c->dx + r * c->d;
-        if (c->target[r] < 0)
-            continue;
-        for (ptrdiff_t at = 0, m; at < c->d; at += m) {
-            m = c->d - at < AS_BLOCK ? c->d - at : AS_BLOCK;
-            for (ptrdiff_t j = 0; j < m; j++)
-                block[j] = x[at + j] - lse;
-            as_vexp(m, block, block);
-            if (c->target[r] >= at && c->target[r] < at + m)
-                block[c->target[r] - at] -= R(1.0);
-#pragma omp simd
-            for (ptrdiff_t j = 0; j < m; j++)
-                dx[at + j] += dy * block[j];
+        memset(c->dx + from * d, 0, (size_t)((to - from) * d) * sizeof *c->dx);
+    for (ptrdiff_t first = from; first < to; first += rows) {
+        ptrdiff_t last = first + rows < to ? first + rows : to;
+        for (ptrdiff_t at = 0, m; at < d; at += m) {
+            m = d - at < AS_BLOCK ? d - at : AS_BLOCK;
+            for (ptrdiff_t r = first; r < last; r++)
+                for (ptrdiff_t j = 0; j < m; j++)
+                    block[(r - first) * m + j] = c->x[r * d + at + j] - c->lse[r];
+            as_vexp((last - first) * m, block, block);
+            for (ptrdiff_t r = first; r < last; r++) {
+                const ptrdiff_t target = c->target[r];
+                if (target < 0)
+                    continue;
+                if (target >= at && target < at + m)
+                    block[(r - first) * m + target - at] -= R(1.0);
+                for (ptrdiff_t j = 0; j < m; j++)
+                    c->dx[r * d + at + j] += c->dy[r] * block[(r - first) * m + j];
+            }
         }
     }
 }

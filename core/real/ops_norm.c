@@ -8,6 +8,8 @@
  */
 #include "ops_private.h"
 
+#include "../kernel/kernels.h"
+
 enum kind { LAYER, RMS, L2 };
 
 struct norm {
@@ -18,6 +20,15 @@ struct norm {
     real eps;
     bool fresh;
 };
+
+/* The loops in double read the gradient twice; rows that end within a register are slower over each other. */
+#ifdef ASSAY_DOUBLE
+#define IN_PLACE(d) false
+#else
+#define IN_PLACE(d) ((d) == 8 || (d) % 16 == 0)
+#endif
+
+#ifdef ASSAY_DOUBLE
 
 static void norm_run(void *ctx, ptrdiff_t from, ptrdiff_t to)
 {
@@ -63,9 +74,8 @@ static ptrdiff_t block(const struct norm *c, ptrdiff_t row, ptrdiff_t at, real *
     return m;
 }
 
-static void input_run(void *ctx, ptrdiff_t from, ptrdiff_t to)
+static void input_run(const struct norm *c, ptrdiff_t from, ptrdiff_t to)
 {
-    struct norm *c = ctx;
     real z[AS_BLOCK], g[AS_BLOCK];
     const real n = c->kind == L2 ? R(1.0) : (real)c->d;
     for (ptrdiff_t row = from; row < to; row++) {
@@ -90,9 +100,8 @@ static void input_run(void *ctx, ptrdiff_t from, ptrdiff_t to)
     }
 }
 
-static void sums_piece(void *ctx, ptrdiff_t i)
+static void sums_piece(const struct norm *c, ptrdiff_t i)
 {
-    struct norm *c = ctx;
     const ptrdiff_t d = c->d, from = i * c->each, to = from + c->each < c->rows ? from + c->each : c->rows;
     real *dgain = c->sums + 2 * i * d, *dbias = dgain + d;
     memset(dgain, 0, 2 * (size_t)d * sizeof *dgain);
@@ -106,24 +115,64 @@ static void sums_piece(void *ctx, ptrdiff_t i)
     }
 }
 
+static void back_piece(void *ctx, ptrdiff_t i)
+{
+    struct norm *c = ctx;
+    const ptrdiff_t from = i * c->each, to = from + c->each < c->rows ? from + c->each : c->rows;
+    if (c->dx)
+        input_run(c, from, to);
+    if (c->sums)
+        sums_piece(c, i);
+}
+
+#else
+
+static struct as_norm_rows rows_of(const struct norm *c)
+{
+    return (struct as_norm_rows){ .d = c->d, .centred = c->kind == LAYER, .count = c->kind == L2 ? 1.0f : (real)c->d,
+                                  .eps = c->eps, .x = c->x, .gain = c->gain, .bias = c->bias, .y = c->y,
+                                  .mean = c->kind == LAYER ? c->mean : NULL, .r = c->r, .dy = c->dy, .dx = c->dx, .fresh = c->fresh };
+}
+
+static void norm_run(void *ctx, ptrdiff_t from, ptrdiff_t to)
+{
+    struct as_norm_rows rows = rows_of(ctx);
+    as_row_kernels()->norm_forward(&rows, from, to);
+}
+
+static void back_piece(void *ctx, ptrdiff_t i)
+{
+    struct norm *c = ctx;
+    const ptrdiff_t from = i * c->each, to = from + c->each < c->rows ? from + c->each : c->rows;
+    struct as_norm_rows rows = rows_of(c);
+    if (c->sums) {
+        real *dgain = c->sums + 2 * i * c->d;
+        memset(dgain, 0, 2 * (size_t)c->d * sizeof *dgain);
+        rows.dgain = dgain;
+        rows.dbias = c->bias ? dgain + c->d : NULL;
+    }
+    as_row_kernels()->norm_backward(&rows, from, to);
+}
+
+#endif
+
 static void norm_back(struct as_tape *t, struct as_note *note)
 {
     struct as_node *a = note->in[0], *gain = note->in[1], *bias = note->in[2];
     struct norm c = *(struct norm *)note->saved;
     c.dy = note->out->dx;
-    c.dx = as_gradient_open(t, a, &c.fresh);
+    c.dx = IN_PLACE(c.d) ? as_gradient_over(t, a, note->out, &c.fresh) : as_gradient_open(t, a, &c.fresh);
     real *dgain = gain ? as_gradient(t, gain) : NULL, *dbias = bias ? as_gradient(t, bias) : NULL;
-    if (c.dx)
-        as_op_rows(c.rows, c.d, 10, input_run, &c);
-    if ((!dgain && !dbias) || c.rows == 0 || c.d == 0)
+    if (c.rows == 0 || c.d == 0)
         return;
     struct as_arena *arena = as_tape_arena(t);
     size_t mark = as_arena_mark(arena);
     c.each = 2 * AS_CUT / c.d > 8 ? 2 * AS_CUT / c.d : 8;
     ptrdiff_t pieces = (c.rows + c.each - 1) / c.each;
-    c.sums = as_arena_take(arena, as_size((size_t)(2 * pieces * c.d), sizeof *c.sums));
-    as_parallel(pieces, 6 * (double)c.rows * (double)c.d, sums_piece, &c);
-    for (ptrdiff_t i = 0; i < pieces; i++) {
+    if (dgain || dbias)
+        c.sums = as_arena_take(arena, as_size((size_t)(2 * pieces * c.d), sizeof *c.sums));
+    as_parallel(pieces, 16 * (double)c.rows * (double)c.d, back_piece, &c);
+    for (ptrdiff_t i = 0; c.sums && i < pieces; i++) {
         if (dgain)
             as_op_add(c.d, c.sums + 2 * i * c.d, dgain, false);
         if (dbias)

@@ -27,6 +27,7 @@ enum { AS_CUT = 1 << 14, AS_BLOCK = 256 };      /* numbers a piece; numbers a bu
 #define as_op_dot AS_REAL(as_op_dot)
 #define as_op_rows AS_REAL(as_op_rows)
 #define as_op_add AS_REAL(as_op_add)
+#define as_op_add_here AS_REAL(as_op_add_here)
 #define as_op_reduce AS_REAL(as_op_reduce)
 
 /* "(2, 3, 4)", from as_say(). */
@@ -39,7 +40,7 @@ void as_op_ints(const char *op, const struct as_node *a);
 /* Gives out the lengths of the first input with lengths and the same first two sizes. */
 void as_op_lengths(struct as_node *out, int n_in, struct as_node *const *in);
 
-/* Sixteen running sums, folded in a fixed order. */
+/* Running sums side by side, folded in a fixed order: sixteen in double, in float what suits the processor level. */
 real as_op_sum(ptrdiff_t n, const real *x);
 real as_op_dot(ptrdiff_t n, const real *x, const real *y);
 
@@ -48,6 +49,8 @@ void as_op_rows(ptrdiff_t rows, ptrdiff_t width, double cost, void (*run)(void *
                 void *ctx);
 /* y += x. fresh: y starts from zero. */
 void as_op_add(ptrdiff_t n, const real *x, real *y, bool fresh);
+/* The same on the calling thread only. */
+void as_op_add_here(ptrdiff_t n, const real *x, real *y, bool fresh);
 /* y (outer, inner) = or += (add) the sum over m of x (outer, m, inner), times `factor`. Scratch from the arena. */
 void as_op_reduce(struct as_tape *t, ptrdiff_t outer, ptrdiff_t m, ptrdiff_t inner, const real *x, real factor,
                   real *y, bool add);

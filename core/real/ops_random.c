@@ -102,8 +102,9 @@ static void rotate_rows(void *ctx, ptrdiff_t from, ptrdiff_t to)
     for (ptrdiff_t r = from; r < to; r++) {
         const real *cosine = c->cosine + r % c->time * c->half, *sine = c->sine + r % c->time * c->half;
         for (ptrdiff_t h = 0; h < c->heads; h++) {
-            const real *restrict u = c->x + (r * c->heads + h) * d, *restrict v = u + c->half;
-            real *restrict yu = c->y + (r * c->heads + h) * d, *restrict yv = yu + c->half;
+            const real *u = c->x + (r * c->heads + h) * d, *v = u + c->half;
+            real *yu = c->y + (r * c->heads + h) * d, *yv = yu + c->half;
+#pragma omp simd                        /* y may be x */
             for (ptrdiff_t j = 0; j < c->half; j++) {
                 real s = sign * sine[j], a = u[j] * cosine[j] - v[j] * s, b = u[j] * s + v[j] * cosine[j];
                 yu[j] = c->add ? yu[j] + a : a;
@@ -117,7 +118,7 @@ static void rotary_back(struct as_tape *t, struct as_note *note)
 {
     bool fresh;
     struct rotary c = *(const struct rotary *)note->saved;
-    c.y = as_gradient_open(t, note->in[0], &fresh);
+    c.y = as_gradient_over(t, note->in[0], note->out, &fresh);
     c.x = note->out->dx;
     c.add = !fresh;
     c.back = true;

@@ -32,7 +32,7 @@ static void unary_back(struct as_tape *t, struct as_note *note)
 {
     struct as_node *a = note->in[0];
     struct run c = { .op = note->saved, .x = a->x, .y = note->out->x, .dy = note->out->dx, .a = note->a };
-    c.dx = as_gradient_open(t, a, &c.fresh);
+    c.dx = as_gradient_over(t, a, note->out, &c.fresh);
     if (c.dx)
         as_op_rows(as_node_size(a), 1, c.op->cost, back_run, &c);
 }

@@ -197,6 +197,14 @@ bool as_gradient_take(struct as_tape *t, struct as_node *a, const struct as_node
     return true;
 }
 
+real *as_gradient_over(struct as_tape *t, struct as_node *a, const struct as_node *out, bool *fresh)
+{
+    if (!as_gradient_take(t, a, out))
+        return as_gradient_open(t, a, fresh);
+    *fresh = true;
+    return a->dx;
+}
+
 static void walk(struct as_tape *t, struct as_note *note)
 {
     for (; note; note = note->before)

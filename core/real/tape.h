@@ -6,6 +6,7 @@
 
 #define as_gradient_open AS_REAL(as_gradient_open)
 #define as_gradient_take AS_REAL(as_gradient_take)
+#define as_gradient_over AS_REAL(as_gradient_over)
 
 /* Like as_gradient(), but does not zero: *fresh says that the values are undefined and the caller, who will
  * touch all of them, has to start each from zero. */
@@ -15,5 +16,10 @@ real *as_gradient_open(struct as_tape *t, struct as_node *a, bool *fresh);
  * it gets out's array as its own, and nothing is copied. The note may still read that array, but an input that
  * takes it must be its last to be added to. False: nothing was done. */
 bool as_gradient_take(struct as_tape *t, struct as_node *a, const struct as_node *out);
+
+/* Like as_gradient_open(), for a note that turns the gradient of `out` into that of `a`, of the same size, number by
+ * number or row by row: where it can, it is given out's own array to write over, which nobody reads any more. So the
+ * way back stays in the cache. The note must not read that array again. */
+real *as_gradient_over(struct as_tape *t, struct as_node *a, const struct as_node *out, bool *fresh);
 
 #endif

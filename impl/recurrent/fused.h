@@ -25,12 +25,13 @@
 #endif
 #define UNIT 16              /* padding of the units; COLS is UNIT or twice UNIT */
 
-struct cell { ptrdiff_t batch, time, in, h, hp, tile, tiles; };
+struct cell { ptrdiff_t batch, time, in, h, hp, tile, tiles, steps; };      /* steps: all, or all valid ones */
 
 static inline struct cell cell_of(const struct as_spec *in, const struct as_spec *out)
 {
     struct cell c = { .batch = in->dim[0], .time = in->dim[1], .in = in->dim[2], .h = out->dim[2] };
 
+    c.steps = c.batch * c.time;
     c.hp = (c.h + UNIT - 1) / UNIT * UNIT;
     c.tile = c.batch >= 16 ? 8 : (c.batch + 1) / 2;     /* by size only; small batches still make two tiles */
     c.tiles = c.tile ? (c.batch + c.tile - 1) / c.tile : 0;
@@ -40,6 +41,63 @@ static inline struct cell cell_of(const struct as_spec *in, const struct as_spec
 static inline ptrdiff_t cell_rows(const struct cell *c, ptrdiff_t tile)
 {
     return tile + 1 < c->tiles ? c->tile : c->batch - tile * c->tile;
+}
+
+/* --- the valid steps alone --------------------------------------------------------------------------------- */
+
+/* Rows in falling order of their lengths, so that the rows of a tile end at about the same step and those that still
+ * run are its first ones. The valid steps of all rows stand one row behind the other: row[k] has length[k] of them
+ * from start[k] on. Without lengths, or with full ones, that is how the data stand already (dense). */
+struct valid { ptrdiff_t *row, *length, *start; int dense; };
+
+/* Floats of room that list_valid() wants. */
+static inline size_t valid_room(const struct cell *c)
+{
+    return 3 * (size_t)c->batch * (sizeof(ptrdiff_t) / sizeof(float));
+}
+
+static inline struct valid list_valid(struct cell *c, const int32_t *length, float *room)
+{
+    struct valid v = { .row = (ptrdiff_t *)(void *)room, .dense = 1 };
+    ptrdiff_t n = 0, at = 0, longest = c->time, next;
+
+    v.length = v.row + c->batch;
+    v.start = v.length + c->batch;
+    for (; n < c->batch; longest = next) {
+        next = -1;
+        for (ptrdiff_t b = 0; b < c->batch; b++) {
+            ptrdiff_t has = length ? length[b] : c->time;
+
+            has = has < 0 ? 0 : has > c->time ? c->time : has;
+            if (has == longest) {
+                v.row[n] = b;
+                v.length[n] = has;
+                v.start[n++] = at;
+                at += has;
+            } else if (has < longest && has > next)
+                next = has;
+        }
+    }
+    v.dense = at == c->steps;
+    c->steps = at;
+    return v;
+}
+
+/* x (batch, time, n) as (steps, n): itself when dense, else copied to room. */
+static inline const float *gather_valid(const struct cell *c, const struct valid *v, const float *x, ptrdiff_t n,
+                                        float *room)
+{
+    for (ptrdiff_t k = 0; !v->dense && k < c->batch; k++)
+        memcpy(room + v->start[k] * n, x + v->row[k] * c->time * n, (size_t)(v->length[k] * n) * sizeof *x);
+    return v->dense ? x : room;
+}
+
+/* y (batch, time, h) is zero behind the last step of the tile's rows. */
+static inline void clear_padding(const struct cell *c, const struct valid *v, ptrdiff_t first, ptrdiff_t rows, float *y)
+{
+    for (ptrdiff_t k = first; k < first + rows; k++)
+        memset(y + (v->row[k] * c->time + v->length[k]) * c->h, 0,
+               (size_t)((c->time - v->length[k]) * c->h) * sizeof *y);
 }
 
 /* --- element-wise functions ------------------------------------------------------------------------------- */
@@ -164,12 +222,12 @@ static inline const float *pad_rows(const struct cell *c, int gates, ptrdiff_t n
     return room;
 }
 
-/* dw (gates * h, n) += dg^T a, with dg (batch * time, gates * hp; leading ldg) and a (batch * time, n; lda).
+/* dw (gates * h, n) += dg^T a, with dg (steps, gates * hp; leading ldg) and a (steps, n; lda).
  * room: gates * hp * n, used when there is padding. dw may be NULL. */
 static inline void weight_gradient(const struct cell *c, int gates, const float *dg, ptrdiff_t ldg, ptrdiff_t n,
                                    const float *a, ptrdiff_t lda, float *room, float *dw)
 {
-    ptrdiff_t steps = c->batch * c->time, m = gates * c->hp;
+    ptrdiff_t steps = c->steps, m = gates * c->hp;
 
     if (!dw)
         return;
@@ -181,6 +239,22 @@ static inline void weight_gradient(const struct cell *c, int gates, const float 
     for (int g = 0; g < gates; g++)
         for (ptrdiff_t i = 0; i < c->h * n; i++)
             dw[g * c->h * n + i] += room[g * c->hp * n + i];
+}
+
+/* dx (batch, time, in) += dg W, with dg (steps, g) and W (g, in); room (steps, in). dx may be NULL. */
+static inline void input_gradient(const struct cell *c, const struct valid *v, ptrdiff_t g, const float *dg,
+                                  const float *w, float *room, float *dx)
+{
+    if (!dx)
+        return;
+    as_gemm(0, 0, c->steps, c->in, g, 1.0f, dg, g, w, c->in, v->dense ? 1.0f : 0.0f, v->dense ? dx : room, c->in);
+    for (ptrdiff_t k = 0; !v->dense && k < c->batch; k++) {
+        const float *from = room + v->start[k] * c->in;
+        float *to = dx + v->row[k] * c->time * c->in;
+
+        for (ptrdiff_t j = 0; j < v->length[k] * c->in; j++)
+            to[j] += from[j];
+    }
 }
 
 /* dv (gates * h) += the tiles' sums (tiles, stride; gates * hp at `at`), in order of the tiles. */

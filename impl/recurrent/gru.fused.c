@@ -1,29 +1,32 @@
 /* gru.fused.c: the GRU with one input product for all steps, and per step one product with the packed U (two,
- * when the reset gate comes before it) and one pass over the units. Backward keeps the gradients of the gates of
- * every step; the gradients of the matrices are one product each at the end.
+ * when the reset gate comes before it) and one pass over the units. Only valid steps are worked on. Backward keeps
+ * the gradients of the gates of every step; the gradients of the matrices are one product each at the end.
  */
 #include "fused.h"
 #include "gru.h"
 
-/* Saved: gates r, z, n (batch, time, 3hp); h_{t-1} (.., hp); and (.., hp) what meets the reset gate: U_n h + c
+/* Saved: gates r, z, n (steps, 3hp); h_{t-1} (.., hp); and (.., hp) what meets the reset gate: U_n h + c
  * when it comes after the product, r * h when before. */
 enum { S_GATES, S_BEFORE, S_MET };
-enum { R_GATES, R_MET, R_W, R_U, R_PACKED, R_TILES, R_SMALL };             /* scratch */
+enum { R_GATES, R_MET, R_W, R_U, R_PACKED, R_TILES, R_SMALL, R_X };        /* scratch */
 
 struct job {
     struct cell s;
+    struct valid v;
     int after;
     const struct as_call *call;
+    const float *x;                                     /* (steps, in) */
     float *gates, *before, *met;
     const float *gate_u, *new_u;                        /* packed: blocks r and z; block n */
     const float *bias;                                  /* (4hp): r, z, n, and c */
     float *dg, *du, *tiles;                             /* du: gradient of U_n h + c */
 };
 
-/* Per tile: forward products (3hp a row), h and r * h; backward dh, d(r * h), and sums of db and dc. */
+/* Per tile: forward products (3hp a row), h and r * h; backward dh, d(r * h), dg and du of a
+ * step, and sums of db and dc. */
 static ptrdiff_t tile_room(const struct cell *s)
 {
-    return s->tile * 5 * s->hp + 4 * s->hp;
+    return s->tile * 6 * s->hp + 4 * s->hp;
 }
 
 static void plan(struct as_room *r)
@@ -42,7 +45,8 @@ static void plan(struct as_room *r)
     r->scratch[R_U] = 3 * hp * hp;
     r->scratch[R_PACKED] = 3 * hp * hp;
     r->scratch[R_TILES] = (size_t)(s.tiles * tile_room(&s));
-    r->scratch[R_SMALL] = 4 * hp;
+    r->scratch[R_SMALL] = 4 * hp + valid_room(&s);
+    r->scratch[R_X] = steps * in;
 }
 
 /* All gates in one pass: reset after the product. */
@@ -88,48 +92,51 @@ INLINE void before_new(ptrdiff_t hp, float *restrict g, const float *restrict re
     }
 }
 
-/* One step of a tile with reset before the product: rec (rows, 3hp) has r and z of every row on entry. */
-static void step_before(const struct job *w, ptrdiff_t rows, ptrdiff_t at, float *rec, float *h, float *rh)
+/* Step t of a tile with reset before the product: rec (rows, 3hp) has r and z of every row on entry. */
+static void step_before(const struct job *w, ptrdiff_t first, ptrdiff_t rows, ptrdiff_t t, float *rec, float *h,
+                        float *rh)
 {
     const struct cell *s = &w->s;
-    ptrdiff_t hp = s->hp, stride = s->time;
+    const ptrdiff_t *start = w->v.start + first;
+    ptrdiff_t hp = s->hp;
 
     for (ptrdiff_t r = 0; r < rows; r++) {
-        before_gates(hp, w->gates + (at + r * stride) * 3 * hp, rec + r * 3 * hp, w->bias, h + r * hp, rh + r * hp);
-        memcpy(w->met + (at + r * stride) * hp, rh + r * hp, (size_t)hp * sizeof *rh);
+        before_gates(hp, w->gates + (start[r] + t) * 3 * hp, rec + r * 3 * hp, w->bias, h + r * hp, rh + r * hp);
+        memcpy(w->met + (start[r] + t) * hp, rh + r * hp, (size_t)hp * sizeof *rh);
     }
     product(rows, s->h, hp, rh, hp, w->new_u, rec + 2 * hp, 3 * hp, 0);
     for (ptrdiff_t r = 0; r < rows; r++)
-        before_new(hp, w->gates + (at + r * stride) * 3 * hp, rec + r * 3 * hp + 2 * hp, w->bias, h + r * hp);
+        before_new(hp, w->gates + (start[r] + t) * 3 * hp, rec + r * 3 * hp + 2 * hp, w->bias, h + r * hp);
 }
 
 static void forward_tile(void *ctx, ptrdiff_t tile)
 {
     const struct job *w = ctx;
     const struct cell s = w->s;
-    ptrdiff_t rows = cell_rows(&s, tile), hp = s.hp;
+    ptrdiff_t first = tile * s.tile, rows = cell_rows(&s, tile), active = rows, hp = s.hp;
     float *rec = w->tiles + tile * tile_room(&s), *h = rec + s.tile * 3 * hp, *rh = h + s.tile * hp;
 
     memset(rec, 0, (size_t)tile_room(&s) * sizeof *rec);
-    for (ptrdiff_t t = 0; t < s.time; t++) {
-        ptrdiff_t at = tile * s.tile * s.time + t;
-
+    for (ptrdiff_t t = 0; t < w->v.length[first]; t++) {
+        while (w->v.length[first + active - 1] <= t)
+            active--;
         if (t)
-            product(rows, s.h, 2 * hp, h, hp, w->gate_u, rec, 3 * hp, 0);
+            product(active, s.h, 2 * hp, h, hp, w->gate_u, rec, 3 * hp, 0);
         if (t && w->after)
-            product(rows, s.h, hp, h, hp, w->new_u, rec + 2 * hp, 3 * hp, 0);
-        for (ptrdiff_t r = 0; w->before && r < rows; r++)
-            memcpy(w->before + (at + r * s.time) * hp, h + r * hp, (size_t)hp * sizeof *h);
+            product(active, s.h, hp, h, hp, w->new_u, rec + 2 * hp, 3 * hp, 0);
+        for (ptrdiff_t r = 0; w->before && r < active; r++)
+            memcpy(w->before + (w->v.start[first + r] + t) * hp, h + r * hp, (size_t)hp * sizeof *h);
         if (!w->after)
-            step_before(w, rows, at, rec, h, rh);
-        for (ptrdiff_t r = 0; r < rows; r++) {
-            ptrdiff_t a = at + r * s.time;
+            step_before(w, first, active, t, rec, h, rh);
+        for (ptrdiff_t r = 0; r < active; r++) {
+            ptrdiff_t a = w->v.start[first + r] + t;
 
             if (w->after)
                 after_forward(hp, w->gates + a * 3 * hp, rec + r * 3 * hp, w->bias, w->met + a * hp, h + r * hp);
-            memcpy(w->call->y + a * s.h, h + r * hp, (size_t)s.h * sizeof *h);
+            memcpy(w->call->y + (w->v.row[first + r] * s.time + t) * s.h, h + r * hp, (size_t)s.h * sizeof *h);
         }
     }
+    clear_padding(&s, &w->v, first, rows, w->call->y);
 }
 
 static struct job new_job(const struct as_call *c)
@@ -140,6 +147,8 @@ static struct job new_job(const struct as_call *c)
 
     pad_vector(&w.s, 3, o->bias ? c->w[GRU_B] : NULL, small);
     pad_vector(&w.s, 1, o->bias && w.after ? c->w[GRU_C] : NULL, small + 3 * w.s.hp);
+    w.v = list_valid(&w.s, c->length, small + 4 * w.s.hp);
+    w.x = gather_valid(&w.s, &w.v, c->x[0], w.s.in, c->scratch[R_X]);
     w.bias = small;
     w.gate_u = packed;
     w.new_u = packed + 2 * w.s.hp * w.s.hp;
@@ -154,7 +163,7 @@ static struct job new_job(const struct as_call *c)
 
 static double work(const struct cell *s)
 {
-    return 6.0 * (double)(s->batch * s->time) * (double)s->h * (double)(s->h + 20);
+    return 6.0 * (double)s->steps * (double)s->h * (double)(s->h + 20);
 }
 
 static void forward(const struct as_call *c)
@@ -165,7 +174,7 @@ static void forward(const struct as_call *c)
     const float *u = pad_rows(s, 3, s->h, c->w[GRU_U], c->scratch[R_U]);
     float *packed = c->scratch[R_PACKED];
 
-    as_gemm(0, 1, s->batch * s->time, 3 * s->hp, s->in, 1.0f, c->x[0], s->in, wx, s->in, 0.0f, w.gates, 3 * s->hp);
+    as_gemm(0, 1, s->steps, 3 * s->hp, s->in, 1.0f, w.x, s->in, wx, s->in, 0.0f, w.gates, 3 * s->hp);
     pack_forward(s, u, 2, packed);
     pack_forward(s, u + 2 * s->hp * s->h, 1, packed + 2 * s->hp * s->hp);
     as_parallel(s->tiles, work(s), forward_tile, &w);
@@ -227,39 +236,43 @@ static void backward_tile(void *ctx, ptrdiff_t tile)
 {
     const struct job *w = ctx;
     const struct cell s = w->s;
-    ptrdiff_t rows = cell_rows(&s, tile), hp = s.hp, ld = s.time * 3 * hp;
-    float *dh = w->tiles + tile * tile_room(&s), *drh = dh + s.tile * hp, *db = dh + s.tile * 5 * hp;
+    ptrdiff_t first = tile * s.tile, rows = cell_rows(&s, tile), active = 0, hp = s.hp;
+    float *dh = w->tiles + tile * tile_room(&s), *drh = dh + s.tile * hp, *dg = drh + s.tile * hp;
+    float *du = dg + s.tile * 3 * hp, *db = du + s.tile * hp;
 
     memset(dh, 0, (size_t)tile_room(&s) * sizeof *dh);
-    for (ptrdiff_t t = s.time - 1; t >= 0; t--) {
-        ptrdiff_t at = tile * s.tile * s.time + t;
-        float *dg0 = w->dg + at * 3 * hp;
-
-        for (ptrdiff_t r = 0; r < rows; r++) {
-            ptrdiff_t a = at + r * s.time;
-            const float *g = w->gates + a * 3 * hp, *dy = w->call->dy + a * s.h, *old = w->before + a * hp;
+    for (ptrdiff_t t = w->v.length[first] - 1; t >= 0; t--) {
+        while (active < rows && w->v.length[first + active] > t)
+            active++;
+        for (ptrdiff_t r = 0; r < active; r++) {
+            ptrdiff_t a = w->v.start[first + r] + t;
+            const float *g = w->gates + a * 3 * hp, *old = w->before + a * hp;
+            const float *dy = w->call->dy + (w->v.row[first + r] * s.time + t) * s.h;
             float *d = dh + r * hp;
 
             for (ptrdiff_t j = 0; j < s.h; j++)
                 d[j] += dy[j];
             if (w->after)
-                after_backward(hp, g, old, w->met + a * hp, d, w->dg + a * 3 * hp, w->du + a * hp, db);
+                after_backward(hp, g, old, w->met + a * hp, d, dg + r * 3 * hp, du + r * hp, db);
             else
-                before_backward_new(hp, g, old, d, w->dg + a * 3 * hp, db);
+                before_backward_new(hp, g, old, d, dg + r * 3 * hp, db);
         }
-        if (!w->after) {
-            product(rows, hp, hp, dg0 + 2 * hp, ld, w->new_u, drh, hp, 0);
-            for (ptrdiff_t r = 0; r < rows; r++) {
-                ptrdiff_t a = at + r * s.time;
+        if (!w->after)
+            product(active, hp, hp, dg + 2 * hp, 3 * hp, w->new_u, drh, hp, 0);
+        for (ptrdiff_t r = 0; r < active; r++) {
+            ptrdiff_t a = w->v.start[first + r] + t;
 
+            if (w->after)
+                memcpy(w->du + a * hp, du + r * hp, (size_t)hp * sizeof *du);
+            else
                 before_backward_gate(hp, w->gates + a * 3 * hp, w->before + a * hp, drh + r * hp, dh + r * hp,
-                                     w->dg + a * 3 * hp, db);
-            }
+                                     dg + r * 3 * hp, db);
+            memcpy(w->dg + a * 3 * hp, dg + r * 3 * hp, (size_t)(3 * hp) * sizeof *dg);
         }
         if (t && w->after)
-            product(rows, hp, hp, w->du + at * hp, s.time * hp, w->new_u, dh, hp, 1);
+            product(active, hp, hp, du, hp, w->new_u, dh, hp, 1);
         if (t)
-            product(rows, 2 * hp, hp, dg0, ld, w->gate_u, dh, hp, 1);
+            product(active, 2 * hp, hp, dg, 3 * hp, w->gate_u, dh, hp, 1);
     }
 }
 
@@ -267,7 +280,7 @@ static void backward(const struct as_call *c)
 {
     struct job w = new_job(c);
     const struct cell *s = &w.s;
-    ptrdiff_t g3 = 3 * s->hp, steps = s->batch * s->time, sums = s->tile * 5 * s->hp;
+    ptrdiff_t g3 = 3 * s->hp, sums = s->tile * 6 * s->hp;
     const struct gru *o = c->opt;
     float *room = c->scratch[R_W], *packed = c->scratch[R_PACKED], *du = c->dw[GRU_U];
     const float *u = pad_rows(s, 3, s->h, c->w[GRU_U], c->scratch[R_U]);
@@ -275,7 +288,7 @@ static void backward(const struct as_call *c)
     pack_backward(s, u, 2, packed);
     pack_backward(s, u + 2 * s->hp * s->h, 1, packed + 2 * s->hp * s->hp);
     as_parallel(s->tiles, 2 * work(s), backward_tile, &w);
-    weight_gradient(s, 3, w.dg, g3, s->in, c->x[0], s->in, room, c->dw[GRU_W]);
+    weight_gradient(s, 3, w.dg, g3, s->in, w.x, s->in, room, c->dw[GRU_W]);
     weight_gradient(s, 2, w.dg, g3, s->h, w.before, s->hp, room, du);
     if (w.after)
         weight_gradient(s, 1, w.du, s->hp, s->h, w.before, s->hp, room, du ? du + 2 * s->h * s->h : NULL);
@@ -283,9 +296,7 @@ static void backward(const struct as_call *c)
         weight_gradient(s, 1, w.dg + 2 * s->hp, g3, s->h, w.met, s->hp, room, du ? du + 2 * s->h * s->h : NULL);
     vector_gradient(s, 3, w.tiles + sums, tile_room(s), o->bias ? c->dw[GRU_B] : NULL);
     vector_gradient(s, 1, w.tiles + sums + g3, tile_room(s), o->bias && w.after ? c->dw[GRU_C] : NULL);
-    if (c->dx[0])
-        as_gemm(0, 0, steps, s->in, g3, 1.0f, w.dg, g3, pad_rows(s, 3, s->in, c->w[GRU_W], room), s->in, 1.0f,
-                c->dx[0], s->in);
+    input_gradient(s, &w.v, g3, w.dg, pad_rows(s, 3, s->in, c->w[GRU_W], room), c->scratch[R_X], c->dx[0]);
 }
 
 static const struct as_impl fused = {

@@ -1,26 +1,28 @@
 /* lstm.fused.c: the LSTM with one input product for all steps, and per step one product with the packed U and
- * one pass over the units that does all gates. Backward keeps the gradients of the gates of every step; the
- * gradients of W and U are one product each at the end.
+ * one pass over the units that does all gates. Only valid steps are worked on. Backward keeps the gradients of the
+ * gates of every step; the gradients of W and U are one product each at the end.
  */
 #include "fused.h"
 #include "lstm.h"
 
-enum { S_GATES, S_C, S_BEFORE };                        /* saved: (batch, time, 4hp), c (.., hp), h_{t-1} (.., hp) */
-enum { R_GATES, R_C, R_BEFORE, R_W, R_U, R_PACKED, R_TILES, R_SMALL };     /* scratch */
+enum { S_GATES, S_C, S_BEFORE };                        /* saved: (steps, 4hp), c (.., hp), h_{t-1} (.., hp) */
+enum { R_GATES, R_C, R_X, R_W, R_U, R_PACKED, R_TILES, R_SMALL };     /* scratch */
 
 struct job {
     struct cell s;
+    struct valid v;
     const struct as_call *call;
+    const float *x;                                     /* (steps, in) */
     float *gates, *c, *before;
     const float *packed;
     const float *bias, *peep;                           /* (4hp), (3hp), zeros where there is none */
     float *dg, *tiles;
 };
 
-/* Per tile: forward the products (4hp a row) and h; backward dh, dc, and sums of db and dp. */
+/* Per tile: forward the products (4hp a row) and h; backward dh, dc, dg of one step, and sums of db and dp. */
 static ptrdiff_t tile_room(const struct cell *s)
 {
-    return s->tile * 5 * s->hp + 8 * s->hp;
+    return s->tile * 6 * s->hp + 8 * s->hp;
 }
 
 static void plan(struct as_room *r)
@@ -39,7 +41,8 @@ static void plan(struct as_room *r)
     r->scratch[R_U] = 4 * hp * hp;
     r->scratch[R_PACKED] = 4 * hp * hp;
     r->scratch[R_TILES] = (size_t)(s.tiles * tile_room(&s));
-    r->scratch[R_SMALL] = 7 * hp;
+    r->scratch[R_X] = steps * in;
+    r->scratch[R_SMALL] = 7 * hp + valid_room(&s);
 }
 
 INLINE void gates_forward(ptrdiff_t hp, int peepholes, float *restrict g, const float *restrict rec,
@@ -76,16 +79,18 @@ static void forward_tile(void *ctx, ptrdiff_t tile)
 {
     const struct job *w = ctx;
     const struct cell s = w->s;
-    ptrdiff_t rows = cell_rows(&s, tile), first = tile * s.tile;
+    ptrdiff_t first = tile * s.tile, rows = cell_rows(&s, tile), active = rows;
     float *rec = w->tiles + tile * tile_room(&s), *h = rec + s.tile * 4 * s.hp, *zero = h + s.tile * s.hp;
     int peepholes = ((const struct lstm *)w->call->opt)->peepholes;
 
     memset(rec, 0, (size_t)tile_room(&s) * sizeof *rec);
-    for (ptrdiff_t t = 0; t < s.time; t++) {
+    for (ptrdiff_t t = 0; t < w->v.length[first]; t++) {
+        while (w->v.length[first + active - 1] <= t)
+            active--;
         if (t)
-            product(rows, s.h, 4 * s.hp, h, s.hp, w->packed, rec, 4 * s.hp, 0);
-        for (ptrdiff_t r = 0; r < rows; r++) {
-            ptrdiff_t at = (first + r) * s.time + t;
+            product(active, s.h, 4 * s.hp, h, s.hp, w->packed, rec, 4 * s.hp, 0);
+        for (ptrdiff_t r = 0; r < active; r++) {
+            ptrdiff_t at = w->v.start[first + r] + t;
             float *c = w->c + at * s.hp, *g = w->gates + at * 4 * s.hp, *hr = h + r * s.hp;
             const float *old = t ? c - s.hp : zero;
 
@@ -95,9 +100,10 @@ static void forward_tile(void *ctx, ptrdiff_t tile)
                 gates_forward(s.hp, 1, g, rec + r * 4 * s.hp, w->bias, w->peep, old, c, hr);
             else
                 gates_forward(s.hp, 0, g, rec + r * 4 * s.hp, w->bias, w->peep, old, c, hr);
-            memcpy(w->call->y + at * s.h, hr, (size_t)s.h * sizeof *hr);
+            memcpy(w->call->y + (w->v.row[first + r] * s.time + t) * s.h, hr, (size_t)s.h * sizeof *hr);
         }
     }
+    clear_padding(&s, &w->v, first, rows, w->call->y);
 }
 
 static struct job new_job(const struct as_call *c)
@@ -108,6 +114,8 @@ static struct job new_job(const struct as_call *c)
 
     pad_vector(&w.s, 4, o->bias ? c->w[LSTM_B] : NULL, small);
     pad_vector(&w.s, 3, o->peepholes ? c->w[LSTM_P] : NULL, small + 4 * w.s.hp);
+    w.v = list_valid(&w.s, c->length, small + 7 * w.s.hp);
+    w.x = gather_valid(&w.s, &w.v, c->x[0], w.s.in, c->scratch[R_X]);
     w.bias = small;
     w.peep = small + 4 * w.s.hp;
     w.packed = c->scratch[R_PACKED];
@@ -120,7 +128,7 @@ static struct job new_job(const struct as_call *c)
 
 static double work(const struct cell *s)
 {
-    return 8.0 * (double)(s->batch * s->time) * (double)s->h * (double)(s->h + 20);
+    return 8.0 * (double)s->steps * (double)s->h * (double)(s->h + 20);
 }
 
 static void forward(const struct as_call *c)
@@ -129,7 +137,7 @@ static void forward(const struct as_call *c)
     const struct cell *s = &w.s;
     const float *wx = pad_rows(s, 4, s->in, c->w[LSTM_W], c->scratch[R_W]);
 
-    as_gemm(0, 1, s->batch * s->time, 4 * s->hp, s->in, 1.0f, c->x[0], s->in, wx, s->in, 0.0f, w.gates, 4 * s->hp);
+    as_gemm(0, 1, s->steps, 4 * s->hp, s->in, 1.0f, w.x, s->in, wx, s->in, 0.0f, w.gates, 4 * s->hp);
     pack_forward(s, pad_rows(s, 4, s->h, c->w[LSTM_U], c->scratch[R_U]), 4, c->scratch[R_PACKED]);
     as_parallel(s->tiles, work(s), forward_tile, &w);
 }
@@ -172,17 +180,21 @@ static void backward_tile(void *ctx, ptrdiff_t tile)
 {
     const struct job *w = ctx;
     const struct cell s = w->s;
-    ptrdiff_t rows = cell_rows(&s, tile), first = tile * s.tile;
-    float *dh = w->tiles + tile * tile_room(&s), *dc = dh + s.tile * s.hp, *db = dh + s.tile * 5 * s.hp;
+    ptrdiff_t first = tile * s.tile, rows = cell_rows(&s, tile), active = 0;
+    float *dh = w->tiles + tile * tile_room(&s), *dc = dh + s.tile * s.hp, *step = dc + s.tile * s.hp;
+    float *db = step + s.tile * 4 * s.hp;
     float *dp = db + 4 * s.hp, *zero = dp + 3 * s.hp;
     int peepholes = ((const struct lstm *)w->call->opt)->peepholes;
 
     memset(dh, 0, (size_t)tile_room(&s) * sizeof *dh);
-    for (ptrdiff_t t = s.time - 1; t >= 0; t--) {
-        for (ptrdiff_t r = 0; r < rows; r++) {
-            ptrdiff_t at = (first + r) * s.time + t;
-            float *c = w->c + at * s.hp, *g = w->gates + at * 4 * s.hp, *dg = w->dg + at * 4 * s.hp, *d = dh + r * s.hp;
-            const float *old = t ? c - s.hp : zero, *dy = w->call->dy + at * s.h;
+    for (ptrdiff_t t = w->v.length[first] - 1; t >= 0; t--) {
+        while (active < rows && w->v.length[first + active] > t)
+            active++;
+        for (ptrdiff_t r = 0; r < active; r++) {
+            ptrdiff_t at = w->v.start[first + r] + t;
+            float *c = w->c + at * s.hp, *g = w->gates + at * 4 * s.hp, *dg = step + r * 4 * s.hp, *d = dh + r * s.hp;
+            const float *old = t ? c - s.hp : zero;
+            const float *dy = w->call->dy + (w->v.row[first + r] * s.time + t) * s.h;
 
             for (ptrdiff_t j = 0; j < s.h; j++)
                 d[j] += dy[j];
@@ -190,10 +202,10 @@ static void backward_tile(void *ctx, ptrdiff_t tile)
                 gates_backward(s.hp, 1, g, w->peep, old, c, d, dc + r * s.hp, dg, db, dp);
             else
                 gates_backward(s.hp, 0, g, w->peep, old, c, d, dc + r * s.hp, dg, db, dp);
+            memcpy(w->dg + at * 4 * s.hp, dg, (size_t)(4 * s.hp) * sizeof *dg);
         }
         if (t)
-            product(rows, 4 * s.hp, s.hp, w->dg + (first * s.time + t) * 4 * s.hp, s.time * 4 * s.hp, w->packed, dh,
-                    s.hp, 0);
+            product(active, 4 * s.hp, s.hp, step, 4 * s.hp, w->packed, dh, s.hp, 0);
     }
 }
 
@@ -202,19 +214,17 @@ static void backward(const struct as_call *c)
     struct job w = new_job(c);
     const struct cell *s = &w.s;
     const struct lstm *o = c->opt;
-    ptrdiff_t g4 = 4 * s->hp, steps = s->batch * s->time, sums = s->tile * 5 * s->hp;
+    ptrdiff_t g4 = 4 * s->hp, sums = s->tile * 6 * s->hp;
     float *room = c->scratch[R_W];
 
     w.dg = c->scratch[R_GATES];
     pack_backward(s, pad_rows(s, 4, s->h, c->w[LSTM_U], c->scratch[R_U]), 4, c->scratch[R_PACKED]);
     as_parallel(s->tiles, 2 * work(s), backward_tile, &w);
-    weight_gradient(s, 4, w.dg, g4, s->in, c->x[0], s->in, room, c->dw[LSTM_W]);
+    weight_gradient(s, 4, w.dg, g4, s->in, w.x, s->in, room, c->dw[LSTM_W]);
     weight_gradient(s, 4, w.dg, g4, s->h, w.before, s->hp, room, c->dw[LSTM_U]);
     vector_gradient(s, 4, w.tiles + sums, tile_room(s), o->bias ? c->dw[LSTM_B] : NULL);
     vector_gradient(s, 3, w.tiles + sums + g4, tile_room(s), o->peepholes ? c->dw[LSTM_P] : NULL);
-    if (c->dx[0])
-        as_gemm(0, 0, steps, s->in, g4, 1.0f, w.dg, g4, pad_rows(s, 4, s->in, c->w[LSTM_W], room), s->in, 1.0f,
-                c->dx[0], s->in);
+    input_gradient(s, &w.v, g4, w.dg, pad_rows(s, 4, s->in, c->w[LSTM_W], room), c->scratch[R_X], c->dx[0]);
 }
 
 static const struct as_impl fused = {

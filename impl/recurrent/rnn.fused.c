@@ -1,23 +1,27 @@
 /* rnn.fused.c: the Elman cell with one input product for all steps, and per step one product with the packed U
- * and one pass over the units. Backward keeps the gradients of all steps; those of W and U are one product each.
+ * and one pass over the units. Only valid steps are worked on. Backward keeps the gradients of all steps; those of
+ * W and U are one product each.
  */
 #include "fused.h"
 #include "rnn.h"
 
-enum { S_H, S_BEFORE };                                 /* saved: h_t and h_{t-1}, both (batch, time, hp) */
-enum { R_H, R_W, R_U, R_PACKED, R_TILES, R_SMALL };     /* scratch */
+enum { S_H, S_BEFORE };                                 /* saved: h_t and h_{t-1}, both (steps, hp) */
+enum { R_H, R_W, R_U, R_PACKED, R_TILES, R_SMALL, R_X };        /* scratch */
 
 struct job {
     struct cell s;
+    struct valid v;
     const struct as_call *call;
+    const float *x;                                     /* (steps, in) */
     float *h, *before;                                  /* h holds W x before the step and h_t after it */
     const float *packed, *bias;
     float *dg, *tiles;
 };
 
+/* Per tile: forward the products and h; backward dh, dg of one step, and the sum of db. */
 static ptrdiff_t tile_room(const struct cell *s)
 {
-    return s->tile * s->hp + s->hp;
+    return s->tile * 2 * s->hp + s->hp;
 }
 
 static void plan(struct as_room *r)
@@ -34,7 +38,8 @@ static void plan(struct as_room *r)
     r->scratch[R_U] = hp * hp;
     r->scratch[R_PACKED] = hp * hp;
     r->scratch[R_TILES] = (size_t)(s.tiles * tile_room(&s));
-    r->scratch[R_SMALL] = hp;
+    r->scratch[R_SMALL] = hp + valid_room(&s);
+    r->scratch[R_X] = steps * in;
 }
 
 INLINE void units_forward(ptrdiff_t hp, int relu, float *restrict h, const float *restrict rec,
@@ -52,31 +57,31 @@ static void forward_tile(void *ctx, ptrdiff_t tile)
 {
     const struct job *w = ctx;
     const struct cell s = w->s;
-    ptrdiff_t rows = cell_rows(&s, tile), first = tile * s.tile;
-    float *rec = w->tiles + tile * tile_room(&s);
+    ptrdiff_t first = tile * s.tile, rows = cell_rows(&s, tile), active = rows;
+    float *rec = w->tiles + tile * tile_room(&s), *last = rec + s.tile * s.hp;
     int relu = ((const struct rnn *)w->call->opt)->nonlinearity == RNN_RELU;
 
     memset(rec, 0, (size_t)tile_room(&s) * sizeof *rec);
-    for (ptrdiff_t t = 0; t < s.time; t++) {
-        float *now = w->h + (first * s.time + t) * s.hp;
-
+    for (ptrdiff_t t = 0; t < w->v.length[first]; t++) {
+        while (w->v.length[first + active - 1] <= t)
+            active--;
         if (t)
-            product(rows, s.h, s.hp, now - s.hp, s.time * s.hp, w->packed, rec, s.hp, 0);
-        for (ptrdiff_t r = 0; r < rows; r++) {
-            ptrdiff_t at = (first + r) * s.time + t;
-            float *h = w->h + at * s.hp;
+            product(active, s.h, s.hp, last, s.hp, w->packed, rec, s.hp, 0);
+        for (ptrdiff_t r = 0; r < active; r++) {
+            ptrdiff_t at = w->v.start[first + r] + t;
+            float *h = w->h + at * s.hp, *kept = last + r * s.hp;
 
-            if (w->before && t)
-                memcpy(w->before + at * s.hp, h - s.hp, (size_t)s.hp * sizeof *h);
-            else if (w->before)
-                memset(w->before + at * s.hp, 0, (size_t)s.hp * sizeof *h);
+            if (w->before)
+                memcpy(w->before + at * s.hp, kept, (size_t)s.hp * sizeof *h);
             if (relu)
                 units_forward(s.hp, 1, h, rec + r * s.hp, w->bias);
             else
                 units_forward(s.hp, 0, h, rec + r * s.hp, w->bias);
-            memcpy(w->call->y + at * s.h, h, (size_t)s.h * sizeof *h);
+            memcpy(kept, h, (size_t)s.hp * sizeof *h);
+            memcpy(w->call->y + (w->v.row[first + r] * s.time + t) * s.h, h, (size_t)s.h * sizeof *h);
         }
     }
+    clear_padding(&s, &w->v, first, rows, w->call->y);
 }
 
 static struct job new_job(const struct as_call *c)
@@ -85,6 +90,8 @@ static struct job new_job(const struct as_call *c)
 
     pad_vector(&w.s, 1, ((const struct rnn *)c->opt)->bias ? c->w[RNN_B] : NULL, c->scratch[R_SMALL]);
     w.bias = c->scratch[R_SMALL];
+    w.v = list_valid(&w.s, c->length, (float *)c->scratch[R_SMALL] + w.s.hp);
+    w.x = gather_valid(&w.s, &w.v, c->x[0], w.s.in, c->scratch[R_X]);
     w.packed = c->scratch[R_PACKED];
     w.tiles = c->scratch[R_TILES];
     w.h = c->saved ? c->saved[S_H] : c->scratch[R_H];
@@ -95,7 +102,7 @@ static struct job new_job(const struct as_call *c)
 
 static double work(const struct cell *s)
 {
-    return 2.0 * (double)(s->batch * s->time) * (double)s->h * (double)(s->h + 20);
+    return 2.0 * (double)s->steps * (double)s->h * (double)(s->h + 20);
 }
 
 static void forward(const struct as_call *c)
@@ -104,7 +111,7 @@ static void forward(const struct as_call *c)
     const struct cell *s = &w.s;
     const float *wx = pad_rows(s, 1, s->in, c->w[RNN_W], c->scratch[R_W]);
 
-    as_gemm(0, 1, s->batch * s->time, s->hp, s->in, 1.0f, c->x[0], s->in, wx, s->in, 0.0f, w.h, s->hp);
+    as_gemm(0, 1, s->steps, s->hp, s->in, 1.0f, w.x, s->in, wx, s->in, 0.0f, w.h, s->hp);
     pack_forward(s, pad_rows(s, 1, s->h, c->w[RNN_U], c->scratch[R_U]), 1, c->scratch[R_PACKED]);
     as_parallel(s->tiles, work(s), forward_tile, &w);
 }
@@ -125,26 +132,29 @@ static void backward_tile(void *ctx, ptrdiff_t tile)
 {
     const struct job *w = ctx;
     const struct cell s = w->s;
-    ptrdiff_t rows = cell_rows(&s, tile), first = tile * s.tile;
-    float *dh = w->tiles + tile * tile_room(&s), *db = dh + s.tile * s.hp;
+    ptrdiff_t first = tile * s.tile, rows = cell_rows(&s, tile), active = 0;
+    float *dh = w->tiles + tile * tile_room(&s), *dg = dh + s.tile * s.hp, *db = dg + s.tile * s.hp;
     int relu = ((const struct rnn *)w->call->opt)->nonlinearity == RNN_RELU;
 
     memset(dh, 0, (size_t)tile_room(&s) * sizeof *dh);
-    for (ptrdiff_t t = s.time - 1; t >= 0; t--) {
-        for (ptrdiff_t r = 0; r < rows; r++) {
-            ptrdiff_t at = (first + r) * s.time + t;
-            const float *dy = w->call->dy + at * s.h;
-            float *d = dh + r * s.hp;
+    for (ptrdiff_t t = w->v.length[first] - 1; t >= 0; t--) {
+        while (active < rows && w->v.length[first + active] > t)
+            active++;
+        for (ptrdiff_t r = 0; r < active; r++) {
+            ptrdiff_t at = w->v.start[first + r] + t;
+            const float *dy = w->call->dy + (w->v.row[first + r] * s.time + t) * s.h;
+            float *d = dh + r * s.hp, *now = dg + r * s.hp;
 
             for (ptrdiff_t j = 0; j < s.h; j++)
                 d[j] += dy[j];
             if (relu)
-                units_backward(s.hp, 1, w->h + at * s.hp, d, w->dg + at * s.hp, db);
+                units_backward(s.hp, 1, w->h + at * s.hp, d, now, db);
             else
-                units_backward(s.hp, 0, w->h + at * s.hp, d, w->dg + at * s.hp, db);
+                units_backward(s.hp, 0, w->h + at * s.hp, d, now, db);
+            memcpy(w->dg + at * s.hp, now, (size_t)s.hp * sizeof *now);
         }
         if (t)
-            product(rows, s.hp, s.hp, w->dg + (first * s.time + t) * s.hp, s.time * s.hp, w->packed, dh, s.hp, 0);
+            product(active, s.hp, s.hp, dg, s.hp, w->packed, dh, s.hp, 0);
     }
 }
 
@@ -156,13 +166,11 @@ static void backward(const struct as_call *c)
 
     pack_backward(s, pad_rows(s, 1, s->h, c->w[RNN_U], c->scratch[R_U]), 1, c->scratch[R_PACKED]);
     as_parallel(s->tiles, 2 * work(s), backward_tile, &w);
-    weight_gradient(s, 1, w.dg, s->hp, s->in, c->x[0], s->in, room, c->dw[RNN_W]);
+    weight_gradient(s, 1, w.dg, s->hp, s->in, w.x, s->in, room, c->dw[RNN_W]);
     weight_gradient(s, 1, w.dg, s->hp, s->h, w.before, s->hp, room, c->dw[RNN_U]);
-    vector_gradient(s, 1, w.tiles + s->tile * s->hp, tile_room(s),
+    vector_gradient(s, 1, w.tiles + s->tile * 2 * s->hp, tile_room(s),
                     ((const struct rnn *)c->opt)->bias ? c->dw[RNN_B] : NULL);
-    if (c->dx[0])
-        as_gemm(0, 0, s->batch * s->time, s->in, s->hp, 1.0f, w.dg, s->hp,
-                pad_rows(s, 1, s->in, c->w[RNN_W], room), s->in, 1.0f, c->dx[0], s->in);
+    input_gradient(s, &w.v, s->hp, w.dg, pad_rows(s, 1, s->in, c->w[RNN_W], room), c->scratch[R_X], c->dx[0]);
 }
 
 static const struct as_impl fused = {

@@ -36,11 +36,33 @@ class Draw:
         return torch.randint(n, shape, generator=self.generator, dtype=torch.int32)
 
 
-def _put(group, name, tensor):
+def _create(path):
+    """A file without time stamps, so that the same numbers give the same bytes."""
+    creation, access = h5py.h5p.create(h5py.h5p.FILE_CREATE), h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+    creation.set_obj_track_times(False)
+    access.set_libver_bounds(h5py.h5f.LIBVER_V18, h5py.h5f.LIBVER_V18)
+    return h5py.File(h5py.h5f.create(path.encode(), h5py.h5f.ACC_TRUNC, creation, access))
+
+
+def _group(file, path):
+    creation = h5py.h5p.create(h5py.h5p.GROUP_CREATE)
+    creation.set_obj_track_times(False)
+    for end in range(1, len(path) + 1):
+        name = path[:end]
+        if (end == len(path) or path[end] == "/") and name not in file:
+            h5py.h5g.create(file.id, name.encode(), gcpl=creation)
+    return file[path]
+
+
+def _put(file, path, tensor):
     array = tensor.detach().cpu().numpy()
     if array.dtype != numpy.int32:
         array = array.astype("<f8")
-    return group.create_dataset(name, data=numpy.ascontiguousarray(array), track_times=False)
+    group, _, name = path.rpartition("/")
+    parent = _group(file, group) if group else file
+    made = parent.create_dataset(name, data=numpy.ascontiguousarray(array), track_times=False)
+    if array.dtype == numpy.int32:
+        made.attrs["integer"] = 1.0
 
 
 def write(name, kind, of, source, arrays, numbers=None, options=""):
@@ -48,7 +70,7 @@ def write(name, kind, of, source, arrays, numbers=None, options=""):
     if not torch.__version__.startswith("1.13"):
         sys.exit("these files say that PyTorch 1.13.1 computed them; this is " + torch.__version__)
     path = os.path.join(HERE, name + ".h5")
-    with h5py.File(path, "w", libver=("v108", "v108")) as file:
+    with _create(path) as file:
         words = {"kind": kind, "of": of, "options": options, "source": source, "computed by": COMPUTED_BY,
                  "script": os.path.basename(sys.argv[0])}
         for key, text in words.items():
@@ -64,14 +86,15 @@ def write(name, kind, of, source, arrays, numbers=None, options=""):
 
 
 def differentiate(f, inputs, weights, draw, mask=None):
-    """Output, cotangent and gradients. mask (batch, time): 0 in the padding, where the output counts for nothing."""
+    """Output, cotangent and gradients. mask (batch, time): 0 in the padding, where an output at every step counts for
+    nothing."""
     def leaf(x):
         return x.clone() if x.dtype == torch.int32 else x.clone().requires_grad_(True)
     inputs = {key: leaf(x) for key, x in inputs.items()}
     weights = {key: leaf(x) for key, x in weights.items()}
     output = f(inputs, weights)
     cotangent = draw.normal(*output.shape)
-    if mask is not None:
+    if mask is not None and output.dim() > 2:
         mask = mask.reshape(mask.shape + (1,) * (output.dim() - 2))
         cotangent = cotangent * mask
         output = output * mask

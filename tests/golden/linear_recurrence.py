@@ -31,7 +31,7 @@ def lru_weights(draw):
             "C_re": draw.normal(D, H), "C_im": draw.normal(D, H), "D": draw.normal(D)}
 
 
-# Feng et al. 2024, appendix B, listing of g: positive, continuous at 0.
+# Feng et al. 2024, appendix B.3: positive, continuous at 0.
 def g(v):
     return torch.where(v >= 0, v + 0.5, torch.sigmoid(v))
 
@@ -79,9 +79,9 @@ def weights(gates, bias=True):
 
 
 size = "hidden=%d" % H
-layer("lru", "linear-recurrence/lru", size, "Orvieto et al. 2023, eq. 5-7, by autograd in complex128", lru, x, lru_weights)
-layer("lru-padded", "linear-recurrence/lru", size, "Orvieto et al. 2023, eq. 5-7, by autograd in complex128", lru, x,
-      lru_weights, length=[4, 7])
+ORVIETO = "Orvieto et al. 2023, eq. 5-7, by autograd in complex128"
+layer("lru", "linear-recurrence/lru", size, ORVIETO, lru, x, lru_weights)
+layer("lru-padded", "linear-recurrence/lru", size, ORVIETO, lru, x, lru_weights, length=[4, 7])
 for form in ("log", "plain"):
     options = size + " form=" + form
     layer("mingru-" + form, "linear-recurrence/mingru", options, "Feng et al. 2024, section 3.1, by autograd",

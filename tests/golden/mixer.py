@@ -21,11 +21,14 @@ def linear(i, w, name):
     return i["x"] @ w[name].T
 
 
+# Keys with a convolution are divided by their length: large enough that none comes near zero, where float loses digits.
+# Those without are not: small enough that the memory does not explode.
 def projections(draw, dk, dv, conv):
-    w = {"W_q": draw.normal(H * dk, D, scale=0.5), "W_k": draw.normal(H * dk, D, scale=0.5),
+    scale = 1.0 if conv else 0.3
+    w = {"W_q": draw.normal(H * dk, D, scale=scale), "W_k": draw.normal(H * dk, D, scale=scale),
          "W_v": draw.normal(H * dv, D, scale=0.5), "W_o": draw.normal(D, H * dv, scale=0.5)}
     if conv:
-        w.update(conv_q=draw.normal(H * dk, conv, scale=0.5), conv_k=draw.normal(H * dk, conv, scale=0.5),
+        w.update(conv_q=draw.normal(H * dk, conv), conv_k=draw.normal(H * dk, conv),
                  conv_v=draw.normal(H * dv, conv, scale=0.5))
     return w
 
@@ -42,7 +45,7 @@ def l2(y):
     return y * torch.rsqrt(y.pow(2).sum(-1, keepdim=True) + 1e-6)
 
 
-# Katharopoulos et al. 2020 in the quadratic form (eq. 7 before the sums are reordered): weights sim(q_i, k_j), j <= i.
+# Katharopoulos et al. 2020, sections 3.2-3.3, before the sums are reordered: weights sim(q_i, k_j), j <= i.
 def linear_attention(feature, normalise):
     def f(i, w):
         conv = "conv_q" in w
@@ -127,7 +130,7 @@ def gated_weights(conv=4, gate=True, erase=True, out_gate=True):
     return make
 
 
-# Su et al. 2021, eq. 13-14: pairs are complex numbers turned by t base^(-2j/d). Ours pairs (j, j + d/2).
+# Su et al. 2021, section 3.2: pairs are complex numbers turned by t base^(-2j/d). Ours pairs (j, j + d/2).
 def turn(y, base):
     half = y.shape[3] // 2
     angle = torch.arange(T)[:, None] * base ** (-2 * torch.arange(half) / y.shape[3])
@@ -155,7 +158,8 @@ def softmax_weights(positions, conv=0):
 
 
 of, two = "linear-attention/linear", "heads=%d" % H
-KATHAROPOULOS, ARORA = "Katharopoulos et al. 2020, eq. 7, by autograd", "Arora et al. 2024, section 4.1, by autograd"
+KATHAROPOULOS = "Katharopoulos et al. 2020, sections 3.2-3.3, by autograd"
+ARORA = "Arora et al. 2024, section 4.1, by autograd"
 for feature, normalise, conv, source in (("elu", "sum", 0, KATHAROPOULOS), ("elu", "sum", 4, KATHAROPOULOS),
                                          ("identity", "rms", 4, KATHAROPOULOS), ("identity", "none", 0, KATHAROPOULOS),
                                          ("taylor", "sum", 0, ARORA), ("taylor", "none", 3, ARORA)):
@@ -165,8 +169,8 @@ for feature, normalise, conv, source in (("elu", "sum", 0, KATHAROPOULOS), ("elu
 
 of, source = "linear-attention/deltanet", "Yang et al. 2024, sections 2.2 and 3.3, by autograd"
 layer("deltanet", of, two, source, deltanet(1), x, deltanet_weights())
-layer("deltanet-negative", of, two + " beta_max=2", source + "; beta of Grazzi et al. 2025, section 4.2", deltanet(2), x,
-      deltanet_weights())
+layer("deltanet-negative", of, two + " beta_max=2", source + "; beta of Grazzi et al. 2025, section 4.2", deltanet(2),
+      x, deltanet_weights())
 layer("deltanet-bare", of, two + " conv=0 act=none qk_norm=none out_norm=none key_width=3 value_width=5", source,
       deltanet(1, False, False, False), x, deltanet_weights(0, False, 3, 5))
 layer("deltanet-padded", of, two, source, deltanet(1), x, deltanet_weights(), length=[6, 3])
@@ -174,11 +178,12 @@ layer("deltanet-padded", of, two, source, deltanet(1), x, deltanet_weights(), le
 of, source = "linear-attention/gated-deltanet", "Yang et al. 2025, eq. 10 and section 3.4, by autograd"
 layer("gated-deltanet", of, two, source, gated_deltanet(), x, gated_weights())
 layer("gated-deltanet-negative", of, two + " beta_max=2 conv=2", source, gated_deltanet(2), x, gated_weights(2))
-layer("gated-deltanet-ungated", of, two + " gate=off out_gate=off", source, gated_deltanet(gate=False, out_gate=False), x,
-      gated_weights(gate=False, out_gate=False))
-layer("gated-deltanet-additive", of, two + " erase=off", source, gated_deltanet(erase=False), x, gated_weights(erase=False))
+layer("gated-deltanet-ungated", of, two + " gate=off out_gate=off", source, gated_deltanet(gate=False, out_gate=False),
+      x, gated_weights(gate=False, out_gate=False))
+layer("gated-deltanet-additive", of, two + " erase=off", source, gated_deltanet(erase=False), x,
+      gated_weights(erase=False))
 
-source = "Vaswani et al. 2017, section 3.2; Su et al. 2021, eq. 13-14"
+source = "Vaswani et al. 2017, section 3.2; Su et al. 2021, section 3.2"
 for positions in ("rotary", "learned", "none"):
     for name, causal in (("softmax", True), ("softmax-full", False)):
         layer("%s-%s" % (name, positions), "attention/" + name, "%s positions=%s" % (two, positions), source,

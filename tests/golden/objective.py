@@ -26,9 +26,12 @@ def classes(draw):
     return target
 
 
-objective("ce", "ce", "torch.nn.functional.cross_entropy",
-          lambda y, t: F.cross_entropy(y.reshape(-1, K), t.reshape(-1).long(), reduction="none", ignore_index=-1).reshape(B, T),
-          classes)
+def cross_entropy(y, t):
+    loss = F.cross_entropy(y.reshape(-1, K), t.reshape(-1).long(), reduction="none", ignore_index=-1)
+    return loss.reshape(B, T)
+
+
+objective("ce", "ce", "torch.nn.functional.cross_entropy", cross_entropy, classes)
 objective("bernoulli", "bernoulli", "torch.nn.functional.binary_cross_entropy_with_logits",
           lambda y, t: F.binary_cross_entropy_with_logits(y, t, reduction="none").sum(-1),
           lambda draw: draw.below(2, B, T, K).double())

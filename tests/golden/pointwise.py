@@ -108,14 +108,16 @@ def prenorm_wide(i, w):
     return i["x"] + F.linear(rnn(y, w, 4), w["W_o"])
 
 
-layer("plain", "wiring/plain", "mixer=rnn", "torch.nn.RNN", lambda i, w: rnn(i["x"], w, D), x, lambda draw: rnn_weights(draw, D))
+POSTNORM = "Vaswani et al. 2017, section 3.1, by autograd"
+layer("plain", "wiring/plain", "mixer=rnn", "torch.nn.RNN", lambda i, w: rnn(i["x"], w, D), x,
+      lambda draw: rnn_weights(draw, D))
 layer("prenorm", "wiring/prenorm", "mixer=rnn", "Xiong et al. 2020, table 1, by autograd", prenorm(False), x,
       block_weights(D, 1, False))
 layer("prenorm-ffn", "wiring/prenorm", "mixer=rnn ffn=mlp ffn.ratio=2", "Xiong et al. 2020, table 1, by autograd",
       prenorm(True), x, block_weights(D, 2, True))
 layer("prenorm-wide", "wiring/prenorm", "mixer=rnn mixer.hidden=4 conv=3", "Xiong et al. 2020, table 1, by autograd",
       prenorm_wide, x, block_weights(4, 1, False, 3))
-layer("postnorm", "wiring/postnorm", "mixer=rnn", "Vaswani et al. 2017, section 3.1, by autograd", postnorm(False), x,
+layer("postnorm", "wiring/postnorm", "mixer=rnn", POSTNORM, postnorm(False), x,
       block_weights(D, 1, False, 0, True))
-layer("postnorm-ffn", "wiring/postnorm", "mixer=rnn ffn=mlp ffn.ratio=2", "Vaswani et al. 2017, section 3.1, by autograd",
+layer("postnorm-ffn", "wiring/postnorm", "mixer=rnn ffn=mlp ffn.ratio=2", POSTNORM,
       postnorm(True), x, block_weights(D, 2, True, 0, True))

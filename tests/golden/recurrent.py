@@ -92,8 +92,8 @@ layer("rnn-padded", "recurrent/rnn", size, RNN, rnn(torch.rnn_tanh), x, weights(
 layer("lstm", "recurrent/lstm", size, LSTM, lstm, x, weights(4))
 layer("lstm-nobias", "recurrent/lstm", size + " bias=off", LSTM, lstm, x, weights(4, False))
 layer("lstm-padded", "recurrent/lstm", size, LSTM, lstm, x, weights(4), length=[3, 6, 1])
-layer("lstm-peepholes", "recurrent/lstm", size + " peepholes=on", "Graves 2013, eq. 7-11, by autograd", lstm_peepholes, x,
-      weights(4, True, {"p": (3, H)}))
+layer("lstm-peepholes", "recurrent/lstm", size + " peepholes=on", "Graves 2013, eq. 7-11, by autograd",
+      lstm_peepholes, x, weights(4, True, {"p": (3, H)}))
 layer("gru-after", "recurrent/gru", size + " reset=after", GRU, gru_after, x, weights(3, True, {"c": (H,)}))
 layer("gru-after-nobias", "recurrent/gru", size + " reset=after bias=off", GRU, gru_after, x, weights(3, False))
 layer("gru-before", "recurrent/gru", size + " reset=before", "Cho et al. 2014, eq. 5-8, by autograd", gru_before, x,

@@ -17,7 +17,8 @@ def rule(name, of, options, optimiser, rate, decay, **more):
         o.step()
         after.append(w.detach().clone())
     write(name, "rule", of, "torch.optim." + optimiser.__name__,
-          {"input/w": start, "input/g": gradient, "output": torch.stack(after)}, {"rate": rate, "decay": decay}, options)
+          {"input/w": start, "input/g": gradient, "output": torch.stack(after)},
+          {"rate": rate, "decay": decay}, options)
 
 
 SGD, Adam, AdamW = torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW

@@ -12,9 +12,10 @@
 #include "driver/h5.h"
 
 struct golden_result {
-    int runs, arrays, wrong;         /* runs of an implementation, arrays compared, mistakes (files that cannot be used too) */
+    int runs, arrays, wrong;         /* of an implementation; compared; mistakes, and files that cannot be used */
     double worst;                    /* difference over the scale of its array */
     char where[200];                 /* of the worst one */
+    char of[64];                     /* what the file is about: "recurrent/lstm" */
 };
 
 /* The file at `path` against every implementation that there is. A difference may be `tolerance` times the scale of

@@ -11,6 +11,7 @@
 struct run {
     struct golden *g;
     const char *key, *impl;          /* "core.impl", "chunk"; NULL: what the framework chooses */
+    bool streamed;
     struct as_config *cfg;
     struct as_model *m;
     struct as_tape *t;
@@ -27,9 +28,10 @@ static void read_inputs(struct run *run, const struct as_variant *v)
     struct golden *g = run->g;
     int n;
 
-    for (; port[run->n_in] && run->n_in < AS_MAX_PORTS && h5_has(g->file, as_say("input/%s", port[run->n_in])); run->n_in++) {
-        run->port[run->n_in] = port[run->n_in];
-        run->in[run->n_in] = golden_node(g, run->t, as_say("input/%s", port[run->n_in]));
+    for (int i = 0; i < AS_MAX_PORTS && port[i] && h5_has(g->file, as_say("input/%s", port[i])); i++) {
+        run->port[i] = port[i];
+        run->in[i] = golden_node(g, run->t, as_say("input/%s", port[i]));
+        run->n_in = i + 1;
     }
     n = golden_count(g, "input");
     if (n != run->n_in || n == 0)
@@ -66,7 +68,7 @@ static void build(struct run *run, const struct as_entry *e)
         in[i].rank = run->in[i]->rank;
         memcpy(in[i].dim, run->in[i]->dim, sizeof in[i].dim);
         in[i].dim[0] = in[i].dim[1] = AS_ANY;
-        in[i].vocab = (ptrdiff_t)h5_read_number(run->g->file, as_say("input/%s", run->port[i]), "vocab", 0);
+        in[i].vocab = (ptrdiff_t)h5_read_number(run->g->file, "/", "vocab", 0);
     }
     m->root = layer_build(m, "", as_say("%s/%s", e->family, e->name), "", run->n_in, in);
     bytes = (as_size((size_t)m->n_store + 1, sizeof(real)) + 63) / 64 * 64;
@@ -120,6 +122,49 @@ static void clear_padding(struct as_node *y, const int32_t *length)
             y->x[b * row + i] = R(0.0);
 }
 
+/* Step `s` of x (batch, time, ...), as (batch, 1, ...). */
+static struct as_node *step_of(struct as_tape *t, const struct as_node *x, ptrdiff_t s)
+{
+    ptrdiff_t dims[AS_MAX_RANK], unit = as_node_size(x) / (x->dim[0] * x->dim[1]);
+    struct as_node *one;
+
+    memcpy(dims, x->dim, sizeof dims);
+    dims[1] = 1;
+    one = x->dtype == AS_INTS ? as_node_ints(t, x->rank, dims) : as_node_new(t, x->rank, dims);
+    for (ptrdiff_t b = 0; b < x->dim[0]; b++)
+        for (ptrdiff_t i = 0; i < unit; i++)
+            if (x->dtype == AS_INTS)
+                one->i[b * unit + i] = x->i[(b * x->dim[1] + s) * unit + i];
+            else
+                one->x[b * unit + i] = x->x[(b * x->dim[1] + s) * unit + i];
+    return one;
+}
+
+/* The output alone, one step after the other. */
+static void stream(struct run *run)
+{
+    ptrdiff_t batch = run->in[0]->dim[0], time = run->in[0]->dim[1];
+    struct golden_array a = golden_read(run->g, "output");
+    ptrdiff_t unit = a.n / (batch * time);
+    real *all = as_arena_zero(run->g->arena, as_size((size_t)a.n, sizeof *all));
+
+    as_tape_record(run->t, false);
+    as_model_stream(run->m, batch);
+    for (ptrdiff_t s = 0; s < time; s++) {
+        struct as_node *in[AS_MAX_PORTS], *y;
+
+        for (int i = 0; i < run->n_in; i++)
+            in[i] = step_of(run->t, run->in[i], s);
+        y = as_model_step(run->m, run->t, run->n_in, in);
+        if (as_node_size(y) != batch * unit)
+            as_fail(AS_FAILED, "a step gives %td numbers, expected %td", as_node_size(y), batch * unit);
+        for (ptrdiff_t b = 0; b < batch; b++)
+            memcpy(all + (b * time + s) * unit, y->x + b * unit, (size_t)unit * sizeof *all);
+    }
+    run->g->result.runs++;
+    golden_compare(run->g, "output", all, a.rank, a.dim);
+}
+
 static void forward_and_back(struct run *run)
 {
     struct golden *g = run->g;
@@ -167,10 +212,13 @@ static void body(void *ctx)
     if (as_config_unread(run->cfg))
         as_fail(AS_REFUSED, "%s", as_config_unread(run->cfg));
     set_weights(run);
-    forward_and_back(run);
+    if (run->streamed)
+        stream(run);
+    else
+        forward_and_back(run);
 }
 
-struct ways { int n; char key[64][AS_PATH + 8]; const char *impl[64]; };
+struct ways { bool streams; int n; char key[64][AS_PATH + 8]; const char *impl[64]; };
 
 static void add_way(struct ways *w, const struct as_layer *l, const char *impl)
 {
@@ -189,6 +237,7 @@ static void add_way(struct ways *w, const struct as_layer *l, const char *impl)
 /* Every implementation of every layer of the model; two layers with one key share what is forced. */
 static void ways_of(const struct as_model *m, struct ways *w)
 {
+    w->streams = (m->root->variant->promises & (AS_CAUSAL | AS_POINTWISE)) != 0;
     for (int i = 0; i < m->n_layers; i++) {
         struct as_choice choice[32];
         int n = as_registry_impls(m->layer[i]->entry, choice, 32);
@@ -201,15 +250,20 @@ static void ways_of(const struct as_model *m, struct ways *w)
 }
 
 /* ways: gets what else there is to try; NULL when it is known. */
-static void one_way(struct golden *g, const char *key, const char *impl, struct ways *ways)
+static void one_way(struct golden *g, const char *key, const char *impl, bool streamed, struct ways *ways)
 {
-    struct run run = { .g = g, .key = key, .impl = impl, .cfg = as_config_new(), .t = as_tape_new() };
+    struct run run = { .g = g, .key = key, .impl = impl, .streamed = streamed };
+    char how[256];
 
-    g->how = impl ? as_say("%s=%s", key, impl) : "";
+    snprintf(how, sizeof how, "%s%s%s", impl ? key : streamed ? "streamed" : "", impl ? "=" : "", impl ? impl : "");
+    g->how = how;
+    run.cfg = as_config_new();
+    run.t = as_tape_new();
     if (as_try(body, &run) != AS_OK && !strstr(as_failure_text(), "cannot be used here"))
         golden_mistake(g, as_failure_text());
     else if (ways)
         ways_of(run.m, ways);
+    g->how = "";
     as_model_free(run.m);
     as_tape_free(run.t);
     as_config_free(run.cfg);
@@ -219,8 +273,9 @@ void golden_layer(struct golden *g)
 {
     struct ways *ways = as_arena_zero(g->arena, sizeof *ways);
 
-    one_way(g, NULL, NULL, ways);
+    one_way(g, NULL, NULL, false, ways);
     for (int i = 0; i < ways->n; i++)
-        one_way(g, ways->key[i], ways->impl[i], NULL);
-    g->how = "";
+        one_way(g, ways->key[i], ways->impl[i], false, NULL);
+    if (ways->streams && !h5_has(g->file, "length"))
+        one_way(g, NULL, NULL, true, NULL);
 }
