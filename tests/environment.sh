@@ -20,6 +20,8 @@ if [ -n "$comma" ]; then
     check "a locale with a decimal comma ($comma)" in_comma
     points() { ! grep -nE '[0-9],[0-9]{1,2}([^0-9]|$)' comma/small/cells.tsv comma/small/figures/*.tsv; }
     check 'writes decimal points' points
+    said() { run "$PWD/small.ini" plain | grep -v '^took'; }
+    check 'prints the same tables' cmp <(said) <(LC_ALL=$comma LANG=$comma said)
     draws() { cmp comma/small/figures/extrapolation.gp plain/small/figures/extrapolation.gp && { ! [ -e plain/small/figures/extrapolation.svg ] || cmp comma/small/figures/extrapolation.svg plain/small/figures/extrapolation.svg; }; }
     check 'and draws the same figure' draws
 else
@@ -98,21 +100,21 @@ small long.ini 3000
 cp long.ini small.ini
 check 'a longer run to compare with ends well' run "$PWD/small.ini" long --seeds 0
 set -m                                   # else a shell starts background jobs with SIGINT ignored
-"$ASSAY" run "$PWD/small.ini" --results stopped --jobs 2 --seeds 0 >stopped.log 2>&1 </dev/null &
+"$ASSAY" run "$PWD/small.ini" --results "$odd/stopped" --jobs 2 --seeds 0 >stopped.log 2>&1 </dev/null &
 driver=$!
 set +m
-until_true 30 sh -c 'ls stopped/small/work/*.job'
+until_true 30 sh -c 'ls */stopped/small/work/*.job'
 sleep 0.3
 cells=$(children $driver)
 kill -INT -- -$driver
 wait $driver
 status=$?
 check 'SIGINT came while cells were running' test -n "$cells"
-check 'SIGINT: they stop before their end' test "$(files stopped/small/cells '*.h5')" -lt 3
+check 'SIGINT: they stop before their end' test "$(files "$odd/stopped/small/cells" '*.h5')" -lt 3
 check 'SIGINT: status 130' equal status 130 $status
 # shellcheck disable=SC2086
 check 'SIGINT: the cells are gone' gone $cells
-check 'SIGINT: how to go on is said' grep -q 'To go on: .*small.ini.*--results stopped' stopped.log
+check 'SIGINT: how to go on is said, blanks and quotes and all' grep -q 'To go on: .*small.ini.*--results .*/stopped' stopped.log
 on=$(sed -n 's/.*To go on: //p' stopped.log)
 goes_on() { # the line itself, with the program or the script that it names
     echo "$on"
@@ -120,5 +122,5 @@ goes_on() { # the line itself, with the program or the script that it names
     (eval "$on") </dev/null
 }
 check 'SIGINT: that line goes on and ends well' goes_on
-check 'SIGINT: to the same bits' same "$PWD/small.ini" stopped long
+check 'SIGINT: to the same bits' same "$PWD/small.ini" "$odd/stopped" long
 exit $bad

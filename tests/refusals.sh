@@ -158,7 +158,7 @@ sed -i "s/86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed/$sum/
 check 'the copy builds' build_scratch
 sed 's/^source = parity/source = tiny-shakespeare/; /^length/d; /^labels/d; s/^model = classifier/model = lm/; s/^steps.*/steps = 10/
     s/^metrics.*/metrics = bpc/; /^\[eval/,$d' small.ini >text.ini
-text() { ASSAY_HOME=$tree ASSAY_MIRROR=$1 ASSAY_DATA=$work/cache "$made/assay" run ./text.ini --results text --jobs 2 "${@:2}"; }
+text() { https_proxy=http://127.0.0.1:9 ASSAY_HOME=$tree ASSAY_MIRROR=$1 ASSAY_DATA=$work/cache "$made/assay" run ./text.ini --results text --jobs 2 "${@:2}"; }
 mkdir empty
 check 'raw data that are not in the mirror' refuses 4 'input\.txt' 'mirror\|MIRROR\|empty' -- text "$work/empty"
 mkdir -p other/tiny-shakespeare; echo other >other/tiny-shakespeare/input.txt

@@ -141,14 +141,21 @@ static void gather(struct as_batch *b, int f, const struct as_example *e)
 {
     const struct as_data_field *field = &b->field[f];
     ptrdiff_t u = unit(field), row = (timed(field) ? b->time : 1) * u;
+    const int32_t pad = pad_value(field);
 
     for (ptrdiff_t r = 0; r < b->batch; r++) {
         ptrdiff_t n = (timed(field) ? e[r].length : 1) * u;
 
-        for (ptrdiff_t j = 0; field->integer && j < row; j++)
-            b->i[f][r * row + j] = j < n ? e[r].i[f][j] : pad_value(field);
-        for (ptrdiff_t j = 0; !field->integer && j < row; j++)
-            b->x[f][r * row + j] = j < n ? (real)e[r].x[f][j] : R(0.0);
+        if (field->integer) {
+            memcpy(b->i[f] + r * row, e[r].i[f], (size_t)n * sizeof(int32_t));
+            for (ptrdiff_t j = n; j < row; j++)
+                b->i[f][r * row + j] = pad;
+            continue;
+        }
+        for (ptrdiff_t j = 0; j < n; j++)
+            b->x[f][r * row + j] = (real)e[r].x[f][j];
+        for (ptrdiff_t j = n; j < row; j++)
+            b->x[f][r * row + j] = R(0.0);
     }
 }
 
