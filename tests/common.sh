@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2034
 # common.sh: what the scripts of the acceptance list share. Sourced, not run: it is not executable, so make check
 # passes it over. Gives a folder of its own ($work, the working folder), cases in TAP, and a small experiment.
 set -u

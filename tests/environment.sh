@@ -21,7 +21,8 @@ if [ -n "$comma" ]; then
     points() { ! grep -nE '[0-9],[0-9]{1,2}([^0-9]|$)' comma/small/cells.tsv comma/small/figures/*.tsv; }
     check 'writes decimal points' points
     said() { run "$PWD/small.ini" plain | grep -v '^took'; }
-    check 'prints the same tables' cmp <(said) <(LC_ALL=$comma LANG=$comma said)
+    same_words() { said >said.plain && LC_ALL=$comma LANG=$comma said >said.comma && [ -s said.plain ] && diff said.plain said.comma; }
+    check 'prints the same tables' same_words
     draws() { cmp comma/small/figures/extrapolation.gp plain/small/figures/extrapolation.gp && { ! [ -e plain/small/figures/extrapolation.svg ] || cmp comma/small/figures/extrapolation.svg plain/small/figures/extrapolation.svg; }; }
     check 'and draws the same figure' draws
 else

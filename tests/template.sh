@@ -22,7 +22,6 @@ check 'arms that differ in nothing else became one, both seeds are there' equal 
 
 # 200 steps are enough for an integrator to leave log 2 behind; ce is the test's cross-entropy in nats.
 falls() {
-    local ce
     run "$PWD/small.ini" one --set mixer=mine --set steps=1 --seeds 0 || return
     run "$PWD/small.ini" many --set mixer=mine --set steps=300 --seeds 0 || return
     ce() { "$ASSAY" export "$work/small.ini" --results "$1" --set mixer=mine --set "steps=$2" --seeds 0 --csv |

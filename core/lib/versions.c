@@ -2,10 +2,11 @@
  * as_products_by(), which opens their library. */
 #include "library.h"
 
-#include <stdio.h>
-
 #ifdef HAVE_SLEEF
-#include <sleef.h>
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #endif
 
 /* FFTW's own name is "fftw-3.3.10-sse2-avx"; the library that runs says it, not the header. */
@@ -13,16 +14,22 @@
 extern const char fftwf_version[];
 #endif
 
+#ifdef HAVE_SLEEF
+/* SLEEF has no function that says its version: the name of the file it was loaded from does, "libsleef.so.3.5.1". */
 const char *as_library_functions(void)
 {
-#ifdef HAVE_SLEEF
-    static char text[40];
-    snprintf(text, sizeof text, "SLEEF %d.%d", SLEEF_VERSION_MAJOR, SLEEF_VERSION_MINOR);
+    static char text[80];
+    Dl_info from;
+    void *function = dlsym(RTLD_DEFAULT, "Sleef_expf_u10");
+    char *path = function && dladdr(function, &from) && from.dli_fname ? realpath(from.dli_fname, NULL) : NULL;
+    const char *slash = path ? strrchr(path, '/') : NULL;
+    snprintf(text, sizeof text, "SLEEF (%s)", slash ? slash + 1 : "linked in");
+    free(path);
     return text;
-#else
-    return "libm";
-#endif
 }
+#else
+const char *as_library_functions(void) { return "libm"; }
+#endif
 
 const char *as_library_transforms(void)
 {

@@ -159,7 +159,7 @@ void as_model_stream(struct as_model *m, ptrdiff_t batch)
 
         if (!(l->variant->promises & (AS_CAUSAL | AS_POINTWISE | AS_FLAT))) {
             m->streaming = false;
-            as_fail(AS_REFUSED, "%s (%s/%s) looks at later steps, so it cannot run step by step", l->path,
+            as_fail(AS_REFUSED, "%s (%s/%s) looks at later steps: it cannot be streamed", l->path,
                     l->entry->family, l->entry->name);
         }
     }
