@@ -168,9 +168,10 @@ scratch() { # scratch FOLDER
         find "$made/obj" -name '*.d' -exec sed -i -E "s#(^| )$src/#\1$tree/#g" {} +
     fi
 }
-# build_scratch [VARIABLE=VALUE]: with what was compiled listed in $work/compiled. Automake's own rules stay out of it.
+# build_scratch [VARIABLE=VALUE]: with what was compiled listed in $work/compiled. Automake's own rules stay out of it,
+# and so does a `make -s` that called us: it would say nothing of what it compiles.
 build_scratch() {
-    make -C "$made" V=1 -j2 -o Makefile -o config.h -o "$tree/Makefile.in" -o "$tree/configure" assay "$@" >"$work/make.log" 2>&1 ||
+    MAKEFLAGS='' MFLAGS='' make -C "$made" V=1 -j2 -o Makefile -o config.h -o "$tree/Makefile.in" -o "$tree/configure" assay "$@" >"$work/make.log" 2>&1 ||
         { tail -n 30 "$work/make.log"; return 1; }
     grep -oE -- '-c -o [^ ]+' "$work/make.log" | sed 's/-c -o //' >"$work/compiled"
     return 0
