@@ -142,7 +142,7 @@ int command_accept(struct command_line *line)
     struct experiment *e = experiment_of(line);
     if (!e) return EXIT_WRONG_USE;
     struct results *r = results_open(e, folder, &why);
-    int status = r ? accept(r, folder) : complain(EXIT_WRONG_USE, why);
+    int status = r ? accept(r, folder) : complain_of_plan(e, why);
     results_close(r);
     experiment_free(e);
     return status;

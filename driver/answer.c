@@ -1,4 +1,5 @@
 /* answer.c: the claims of an experiment, answered together from what is stored, at the look that its seeds are. */
+#include <driver/figures.h>
 #include <driver/looks.h>
 #include <driver/run.h>
 
@@ -38,6 +39,8 @@ static struct claim **parse_claims(struct results *r, const char **why)
 
 bool summary_check(struct results *r, const char **why)
 {
+    *why = figures_kinds(r->e);
+    if (*why) return false;
     /* --quick and overrides may take away the very values that claims speak of. */
     if (r->e->altered) return true;
     struct claim **claim = parse_claims(r, why);

@@ -308,7 +308,7 @@ static void parse_source(struct claim *claim, const char *text)
 {
     claim->pool.field = "source";
     if (text == NULL)
-        pool_fail(&claim->pool, 0, "a claim says where it comes from: 'paper, section or table', or 'proposal'");
+        pool_fail(&claim->pool, 0, "'source' is missing: a claim says where it comes from, 'paper, section or table', or 'proposal'");
     claim->paper = strncmp(text, "paper", 5) == 0 && (text[5] == ',' || text[5] == '\0');
     size_t places = claim->paper ? strspn(text + 5, ", \t") : 1;
     if (!claim->paper && strcmp(text, "proposal") != 0)

@@ -18,3 +18,8 @@ struct experiment *experiment_of(struct command_line *line)
         complain(EXIT_WRONG_USE, why);
     return e;
 }
+
+int complain_of_plan(const struct experiment *e, const char *why)
+{
+    return complain(e->no_data ? EXIT_CANNOT : EXIT_WRONG_USE, why);
+}

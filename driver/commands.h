@@ -15,6 +15,8 @@ enum {
     EXIT_INTERRUPTED = 130        /* SIGINT or SIGTERM: what is done is kept */
 };
 
+struct experiment;
+
 struct command_line {
     const char *program;          /* argv[0] */
     const char *command;
@@ -45,6 +47,9 @@ int command_export(struct command_line *line);
 
 /* One line to standard error, "assay: SENTENCE"; returns `status`. */
 int complain(int status, const char *sentence);
+
+/* Complains that an experiment could not be planned: EXIT_CANNOT when its data cannot be had, else EXIT_WRONG_USE. */
+int complain_of_plan(const struct experiment *e, const char *why);
 
 /* Reads the experiment of the command line (its first word) with its overrides. NULL when it complained. */
 struct experiment *experiment_of(struct command_line *line);

@@ -41,6 +41,7 @@ struct experiment {
     struct figure *figure; int n_figures;
     char **metric; int n_metrics; /* [test] metrics; plan_make() fills in the data's natural one when there is none */
     bool quick;
+    bool no_data;                 /* planning was refused because data cannot be had: not the file's fault */
     bool altered;                 /* [quick] or an override changed more than the seeds: what claims speak of is
                                      not what runs, so verdicts are not the experiment's */
     char *settings;               /* overrides by --set other than seeds, sorted, one a line; NULL: none */

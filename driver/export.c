@@ -145,7 +145,7 @@ int command_export(struct command_line *line)
     if (!e) return EXIT_WRONG_USE;
     struct results *r = results_open(e, results_folder(line->results), &why);
     int status = EXIT_ALL_WELL;
-    if (!r) status = complain(EXIT_WRONG_USE, why);
+    if (!r) status = complain_of_plan(e, why);
     else if (r->n_damaged) status = complain(EXIT_CANNOT, r->damaged[0]);
     else if (line->csv) export_csv(r);
     else export_tables(r, line->tex);

@@ -113,7 +113,7 @@ int command_figures(struct command_line *line)
     if (!e) return EXIT_WRONG_USE;
     struct results *r = results_open(e, results_folder(line->results), &why);
     int status = EXIT_ALL_WELL;
-    if (!r) status = complain(EXIT_WRONG_USE, why);
+    if (!r) status = complain_of_plan(e, why);
     else if (r->n_damaged) status = complain(EXIT_CANNOT, r->damaged[0]);
     else if (!e->n_figures) puts("no [figure] sections: nothing to draw");
     else status = figures_draw(r, true, true, false);

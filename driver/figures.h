@@ -27,6 +27,9 @@ struct drawing {
 struct drawing *drawing_make(struct results *r, const struct figure *f, const char **why);
 void drawing_free(struct drawing *d);
 
+/* NULL, or the first figure whose kind has no template: asked before anything is trained. */
+const char *figures_kinds(const struct experiment *e);
+
 /* NAME.tsv and NAME.gp in the figures' folder. NULL, or one line. */
 const char *drawing_write(struct results *r, const struct drawing *d);
 

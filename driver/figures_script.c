@@ -249,6 +249,22 @@ static char *template_read(const char *kind, const char **why)
     return text;
 }
 
+static const char *no_template(const struct experiment *e, const struct figure *g, const char *why)
+{
+    return as_say("%s:%d: figure %s: there is no template for kind = %s (%s)", e->path, g->line, g->name, g->kind, why);
+}
+
+const char *figures_kinds(const struct experiment *e)
+{
+    for (int i = 0; i < e->n_figures; i++) {
+        const char *why = NULL;
+        char *text = template_read(e->figure[i].kind, &why);
+        free(text);
+        if (!text) return no_template(e, &e->figure[i], why);
+    }
+    return NULL;
+}
+
 const char *drawing_write(struct results *r, const struct drawing *d)
 {
     const char *why = NULL;
@@ -256,8 +272,7 @@ const char *drawing_write(struct results *r, const struct drawing *d)
     size_t n_table, n_script;
     char *common = template_read("common", &why), *kind = common ? template_read(d->figure->kind, &why) : NULL;
     if (!kind) {
-        why = as_say("%s:%d: figure %s: there is no template for kind = %s (%s)", r->e->path, d->figure->line,
-                     d->figure->name, d->figure->kind, why);
+        why = no_template(r->e, d->figure, why);
         free(common);
         return why;
     }

@@ -120,6 +120,7 @@ static const char *resolve_points(struct plan *p, char (**hash)[65])
     resolve_all(p->e, asked, evals, n, out);
     for (int i = 0; i < n; i++) {
         struct point *at = &p->point[i / combinations];
+        p->e->no_data = p->e->no_data || (out[i].why && out[i].no_data);
         if (out[i].why && !why)
             why = as_say("%s: %s%s%s", p->e->path, place_text(p, i / combinations), p->n_axes ? ": " : "", out[i].why);
         p->resolved[i] = out[i].config;

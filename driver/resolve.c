@@ -27,10 +27,11 @@ struct building {
     struct as_trainer *trainer;
 };
 
-static struct as_data *open_data(struct as_config *cfg, const struct as_stored **stored)
+static struct as_data *open_data(struct as_config *cfg, const struct as_stored **stored, struct resolved *out)
 {
     const char *why = NULL;
     *stored = data_stored(cfg, &why);
+    out->no_data = why != NULL;
     if (why)
         as_fail(AS_REFUSED, "%s", why);
     return as_data_open(cfg, 0, *stored);
@@ -38,7 +39,7 @@ static struct as_data *open_data(struct as_config *cfg, const struct as_stored *
 
 /* The training data with other keys laid over; what nobody reads is refused under the name it was given. */
 static struct as_data *open_changed(const struct as_config *cfg, const char *what, int n, const char *const *key,
-                                    const char *const *text)
+                                    const char *const *text, struct resolved *out)
 {
     struct as_config *copy = as_config_copy(cfg);
     const struct as_stored *stored;
@@ -48,7 +49,7 @@ static struct as_data *open_changed(const struct as_config *cfg, const char *wha
             if (!strcmp(copy->entry[k].key, key[i]))
                 copy->entry[k].read = false;
     }
-    struct as_data *d = open_data(copy, &stored);
+    struct as_data *d = open_data(copy, &stored, out);
     for (size_t k = 0; k < copy->n; k++)         /* keys of the model are not read yet, and no matter here */
         if (strncmp(copy->entry[k].key, "data.", 5))
             copy->entry[k].given = false;
@@ -59,7 +60,7 @@ static struct as_data *open_changed(const struct as_config *cfg, const char *wha
     return d;
 }
 
-static struct as_data *open_valid(struct as_config *cfg)
+static struct as_data *open_valid(struct as_config *cfg, struct resolved *out)
 {
     static const char prefix[] = "valid.data.";
     const char *key[64], *text[64];
@@ -72,7 +73,7 @@ static struct as_data *open_valid(struct as_config *cfg)
         key[n] = e->key + strlen("valid.");
         text[n++] = e->text;
     }
-    return open_changed(cfg, "[valid]", n, key, text);
+    return open_changed(cfg, "[valid]", n, key, text, out);
 }
 
 static void check_evals(struct building *b)
@@ -85,7 +86,7 @@ static void check_evals(struct building *b)
             as_fail(AS_NO_MEMORY, "no memory for the evaluations");
         for (int k = 0; k < eval_points(v); k++) {
             eval_point(v, k, key, text);
-            as_data_close(open_changed(b->cfg, as_say("[eval %s]", v->name), n, key, text));
+            as_data_close(open_changed(b->cfg, as_say("[eval %s]", v->name), n, key, text, b->out));
         }
         free(key);
         free(text);
@@ -132,9 +133,9 @@ static void build(void *ctx)
     }
     if (!as_config_get(cfg, "data.source"))
         as_fail(AS_REFUSED, "[data] source is missing; `assay list sources` shows what there is");
-    b->train = open_data(cfg, &stored);
+    b->train = open_data(cfg, &stored, b->out);
     b->out->stored = stored != NULL;
-    b->valid = open_valid(cfg);
+    b->valid = open_valid(cfg, b->out);
     const struct as_data_shape *shape = as_data_describe(b->train);
     b->out->metric = file_text("%s", shape->metric);
     b->model = as_model_new(cfg, shape, 0);

@@ -13,6 +13,7 @@ struct resolved {
     double parameters, state, flop;
     char data_hash[65];
     bool stored;                  /* reads stored data */
+    bool no_data;                 /* refused because its data cannot be had */
 };
 
 /* Resolves n configurations in a child process: this one starts neither OpenMP nor HDF5 (it will spawn cells), and

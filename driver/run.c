@@ -183,6 +183,10 @@ static void finished(void *ctx, struct task *t)
         t->outcome = CELL_FAILED;
         t->reason = file_text("%s", "its record cannot be read");
     }
+    if (t->cannot && !run->cannot_write) {
+        complain(EXIT_CANNOT, t->reason);
+        run->cannot_write = true;
+    }
     if (!t->told || !rec || rec->outcome != t->outcome) record_end(run, t);
     if (t->outcome == CELL_DIVERGED) run->diverged++;
     else if (t->outcome != CELL_OK) run->failed++;
@@ -361,7 +365,7 @@ int command_run(struct command_line *line)
     struct run run = { .line = line, .lock = -1, .e = experiment_of(line) };
     if (!run.e) return EXIT_WRONG_USE;
     run.r = results_open(run.e, results_folder(line->results), &why);
-    int status = run.r ? run_planned(&run) : complain(EXIT_WRONG_USE, why);
+    int status = run.r ? run_planned(&run) : complain_of_plan(run.e, why);
     if (run.lock >= 0) close(run.lock);
     results_close(run.r);
     experiment_free(run.e);

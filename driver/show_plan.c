@@ -169,9 +169,9 @@ int command_plan(struct command_line *line)
         return EXIT_WRONG_USE;
     struct results *r = results_open(e, line->results, &why);
     if (!r) {
-        complain(EXIT_WRONG_USE, why);
+        int refused = complain_of_plan(e, why);
         experiment_free(e);
-        return EXIT_WRONG_USE;
+        return refused;
     }
     if (line->json) {
         print_json(r->plan);

@@ -178,6 +178,8 @@ static void judge(struct supervisor *s, struct task *t, int status)
         fail(t, CELL_CRASHED, as_say("signal %d (%s)%s%s", number, strsignal(number),
                                      number == SIGKILL ? ", perhaps by the system for lack of memory" : "", words));
         free(words);
+    } else if (t->told && WEXITSTATUS(status) == EXIT_CANNOT) {
+        t->cannot = true;
     } else if (!t->told && WEXITSTATUS(status) != JOB_STOPPED) {
         char *words = last_words(t);
         fail(t, CELL_CRASHED, as_say("exit status %d without a word%s", WEXITSTATUS(status), words));

@@ -14,6 +14,7 @@ struct task {
     enum outcome outcome;            /* CELL_MISSING until it has ended */
     char *reason;
     double seconds;
+    bool cannot;                     /* it ended well or not, but its record could not be written */
     /* private */
     pid_t pid;
     int pipe;

@@ -169,7 +169,7 @@ int command_verify(struct command_line *line)
     struct verify v = { .r = results_open(e, results_folder(line->results), &why) };
     int status;
     if (!v.r) {
-        status = complain(EXIT_WRONG_USE, why);
+        status = complain_of_plan(e, why);
     } else if (v.r->n_damaged) {
         status = complain(EXIT_CANNOT, v.r->damaged[0]);
     } else {
