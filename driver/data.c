@@ -177,15 +177,21 @@ const struct dataset *data_load(const struct data_wanted *w, const char **why)
 
 /* ---- for the rest of the driver ------------------------------------------------------------------------------- */
 
+static bool missing;
+
+bool data_missing(void) { return missing; }
+
 const struct as_stored *data_stored(struct as_config *cfg, const char **why)
 {
     struct data_wanted w;
     const struct dataset *d = NULL;
+    missing = false;
     *why = data_want(cfg, &w);
     if (*why)
         return NULL;
     if (w.source->convert)
         d = data_load(&w, why);
+    missing = *why != NULL;
     data_want_free(&w);
     return d ? &d->stored : NULL;
 }

@@ -11,6 +11,10 @@
  * line with the remedy, when they cannot be had. A damaged file is said on standard error and made again. */
 const struct as_stored *data_stored(struct as_config *cfg, const char **why);
 
+/* Whether the last NULL of data_stored() was for data that cannot be had (not fetched, damaged, no room), and not for
+ * a source or an option that cannot be. */
+bool data_missing(void);
+
 /* What makes data the same data: for stored data the digest of their content; for generators a hash of the file that
  * generates them, its version and the options. NULL, or why not (stored data that cannot be had). */
 const char *data_hash(struct as_config *cfg, char out[65]);

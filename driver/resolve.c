@@ -31,7 +31,7 @@ static struct as_data *open_data(struct as_config *cfg, const struct as_stored *
 {
     const char *why = NULL;
     *stored = data_stored(cfg, &why);
-    out->no_data = why != NULL;
+    out->no_data = why && data_missing();
     if (why)
         as_fail(AS_REFUSED, "%s", why);
     return as_data_open(cfg, 0, *stored);
