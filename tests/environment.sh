@@ -62,7 +62,7 @@ named() {
 check 'a mirror with blanks is searched' named
 
 # Terminals. script(1) gives a pseudo-terminal; COLUMNS is for programs that believe it, stty for those that ask.
-if command -v script >/dev/null; then
+if script -qec true /dev/null </dev/null >/dev/null 2>&1; then
     quoted=$(printf '%q ' "$ASSAY" run "$PWD/small.ini" --results terminal --jobs 2)
     in_terminal() { script -qec "stty cols 40 rows 20; COLUMNS=40 $quoted" typescript </dev/null >/dev/null; }
     check '40 columns: runs in a terminal' in_terminal
@@ -76,7 +76,7 @@ if command -v script >/dev/null; then
     grep -c . lines >/dev/null
     width_zero() { script -qec "stty cols 0 rows 0; $(printf '%q ' "$ASSAY" run "$PWD/small.ini" --results zero --jobs 2)" /dev/null </dev/null >/dev/null && there zero; }
     check 'a terminal that does not know its width' width_zero
-else skip 'terminals of 40 and 0 columns' 'there is no script(1)'; fi
+else skip 'terminals of 40 and 0 columns' 'script(1) gives no pseudo-terminal here'; fi
 dumb() { TERM=dumb setsid "$ASSAY" run "$PWD/small.ini" --results dumb --jobs 2 </dev/null >dumb.out 2>&1 && there dumb; }
 check 'no terminal at all' dumb
 check 'without one, no control characters are printed' fails grep -q "$(printf '[\033\r\b]')" dumb.out

@@ -83,7 +83,8 @@ check 'the numbers are those of an uninterrupted run' cmp <(exact killed) <(exac
 "$ASSAY" run "$work/small.ini" --results orphans --jobs 2 --set steps=200000 --set tune=off >orphans.log 2>&1 </dev/null &
 driver=$!
 for _ in $(seq 200); do [ "$(find orphans/small-set-*/work -name '*.ckpt' 2>/dev/null | wc -l)" -gt 1 ] && break; sleep 0.02; done
-children=$(pgrep -P $driver)
+# From /proc: a minimal system has no pgrep.
+children=$(for stat in /proc/[0-9]*/stat; do sed -n "s/^\([0-9]*\) (.*) [A-Z] $driver .*/\1/p" "$stat" 2>/dev/null; done)
 kill -9 $driver; wait $driver 2>/dev/null
 sleep 0.3
 dead() {
