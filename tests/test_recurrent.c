@@ -374,7 +374,7 @@ static void extremes(void **state)
                 if (!(apart(r.y, r.width, ref.y, ref.width, n) < 1e-5))
                     fail_msg("%s, level %d, inputs of %g: outputs are %g apart", cells[c].name, level, (double)most[k],
                              apart(r.y, r.width, ref.y, ref.width, n));
-                put(r.x, r.width, 0, NAN);
+                put(r.x, r.width, 0, (double)NAN);
                 r.impl->forward(&call);
                 for (ptrdiff_t j = 0; j < s.h; j++)
                     assert_true(isnan(get(r.y, r.width, j)));
