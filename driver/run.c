@@ -50,11 +50,12 @@ static const char *take_lock(struct run *run)
     return why;
 }
 
-/* Job files and logs in the work folder are of cells that died with their driver, or crashed: the lock is ours. */
+/* What only cells write: job files, logs and half-written files are of cells that died with their driver, or crashed,
+ * for the lock is ours. Their process numbers say nothing: a killed cell may wait to be reaped for a while. */
 static bool left_behind(const char *name)
 {
     const char *dot = strrchr(name, '.');
-    return dot && (!strcmp(dot, ".job") || !strcmp(dot, ".log"));
+    return strstr(name, ".new.") || (dot && (!strcmp(dot, ".job") || !strcmp(dot, ".log")));
 }
 
 /* "cells.tsv.new.4711" of a process that is no more. */
@@ -69,8 +70,9 @@ static bool half_written(const char *name)
 
 static void sweep(const struct results *r)
 {
-    const char *folder[] = { r->folder, r->cells, r->work, r->figures };
+    const char *folder[] = { r->folder, r->figures };      /* where `assay figures` may be at work as well */
     file_sweep(r->work, left_behind);
+    file_sweep(r->cells, left_behind);
     for (size_t i = 0; i < sizeof folder / sizeof *folder; i++) file_sweep(folder[i], half_written);
 }
 
