@@ -16,11 +16,11 @@
 #include <assay/kernel.h>
 #include <assay/parallel.h>
 #include <omp.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #ifndef ASSAY_DOUBLE
 #include "../lib/library.h"
-#include <pthread.h>
 #endif
 
 #define SMALL (64.0 * 64 * 64)          /* m n k up to which our own kernel is faster than a library's call */
@@ -161,6 +161,11 @@ static void run(enum method method, const struct as_product *p)
 
 #endif
 
+/* A team that shrinks ends threads: their scratch goes with them, by the key's destructor. */
+static pthread_key_t scratch_key;
+static pthread_once_t scratch_once = PTHREAD_ONCE_INIT;
+static void make_scratch_key(void) { pthread_key_create(&scratch_key, free); }
+
 /* Scratch of this thread, grown when needed and kept: never in a loop that has run before. */
 static real *scratch(size_t count)
 {
@@ -168,9 +173,11 @@ static real *scratch(size_t count)
     static _Thread_local size_t size;
     size_t bytes = (count * sizeof(real) + 63) / 64 * 64;
     if (bytes > size) {
+        pthread_once(&scratch_once, make_scratch_key);
         free(kept);
         kept = aligned_alloc(64, bytes);
         size = kept ? bytes : 0;
+        pthread_setspecific(scratch_key, kept);
     }
     return kept;
 }
