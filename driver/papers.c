@@ -162,7 +162,7 @@ static const char *age_of(const struct verdict *v)
 static void print_paper(const struct papers *p, const struct paper *paper)
 {
     printf("%-4d ", paper->id);
-    text_wrap(stdout, paper->title ? paper->title : "(not implemented here)", 5, 5);
+    text_wrap(stdout, paper->title ? paper->title : "(no plug-in names it)", 5, 5);
     for (const struct as_entry *e = as_entries; e->path; e++) {
         const struct as_paper *of = *e->kernel ? NULL : paper_of(e->plugin);
         if (of && of->id == paper->id && strcmp(e->family, "template"))

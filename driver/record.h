@@ -1,7 +1,7 @@
 /* record.h: one HDF5 record a cell, and where records lie.
  *
  *   RESULTS/EXPERIMENT/cells/KEY.h5     one record a cell, whatever its outcome
- *   RESULTS/EXPERIMENT/work/KEY.ckpt    a cell under way; gone when its record is there
+ *   RESULTS/EXPERIMENT/underway/KEY.ckpt    a cell under way; gone when its record is there
  *   RESULTS/EXPERIMENT/cells.tsv        one row a planned cell
  *   RESULTS/EXPERIMENT/figures/         drawn from the records
  */

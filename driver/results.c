@@ -196,7 +196,7 @@ struct results *results_open(struct experiment *e, const char *folder, const cha
     r->plan = p;
     name_folder(r, folder);
     r->cells = file_text("%s/cells", r->folder);
-    r->work = file_text("%s/work", r->folder);
+    r->work = file_text("%s/underway", r->folder);
     r->figures = file_text("%s/figures", r->folder);
     r->record = zeroed((size_t)p->n_cells, sizeof *r->record);
     r->choice = zeroed((size_t)p->n_points, sizeof *r->choice);

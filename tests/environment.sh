@@ -104,7 +104,7 @@ set -m                                   # else a shell starts background jobs w
 "$ASSAY" run "$PWD/small.ini" --results "$odd/stopped" --jobs 2 --seeds 0 >stopped.log 2>&1 </dev/null &
 driver=$!
 set +m
-until_true 30 sh -c 'ls */stopped/small/work/*.job'
+until_true 30 sh -c 'ls */stopped/small/underway/*.job'
 sleep 0.3
 cells=$(children $driver)
 kill -INT -- -$driver

@@ -5,7 +5,7 @@
 small small.ini
 check 'the experiment is well as it is' run "$PWD/small.ini" results
 mkdir cases
-identity() { find results -path '*/work' -prune -o -type f -exec stat -c '%n %i %y %s' {} + | sort; }
+identity() { find results -path '*/underway' -prune -o -type f -exec stat -c '%n %i %y %s' {} + | sort; }
 identity >before
 
 # refuses STATUS PATTERN... -- COMMAND...: that status, one line on standard error, with every pattern in it.

@@ -21,7 +21,7 @@ check 'kill -9 of the driver: its cells die with it' gone $cells
 
 # The driver, half-way: two cells are done, and two under way have kept their state.
 export ASSAY_CHECKPOINT_SECONDS=0.02
-half_way() { [ "$(files killed/small/cells '*.h5')" -ge 2 ] && [ "$(files killed/small/work '*.ckpt')" -ge 1 ]; }
+half_way() { [ "$(files killed/small/cells '*.h5')" -ge 2 ] && [ "$(files killed/small/underway '*.ckpt')" -ge 1 ]; }
 identity() { find killed/small/cells -name '*.h5' -exec stat -c '%n %i %y' {} + | sort; }
 "$ASSAY" run "$PWD/small.ini" --results killed --jobs 2 >killed.log 2>&1 </dev/null &
 driver=$!
@@ -41,7 +41,7 @@ check 'the same command ends well' equal status 0 $status
 check 'and says that the finished cells were there' grep -q "^$done_before of 6 final cells were there already" again.log
 check 'and has not touched their records' untouched
 check 'digests and metrics are those of the uninterrupted run' same "$PWD/small.ini" killed whole
-check 'no job, log or checkpoint is left' equal 'files besides the lock' '' "$(ls killed/small/work | grep -vx lock)"
+check 'no job, log or checkpoint is left' equal 'files besides the lock' '' "$(ls killed/small/underway | grep -vx lock)"
 resumed() { # resumed RESULTS: how many records began behind step 0
     local record n=0
     for record in "$1"/small/cells/*.h5; do
@@ -54,7 +54,7 @@ check 'a cell that was under way went on from its checkpoint' test "$(resumed ki
 # One cell, after its checkpoint. The driver says how it ended and goes on with the others.
 "$ASSAY" run "$PWD/small.ini" --results cell --jobs 1 --seeds 1 >cell.log 2>&1 </dev/null &
 driver=$!
-until_true 60 sh -c 'ls cell/small/work/*.ckpt'
+until_true 60 sh -c 'ls cell/small/underway/*.ckpt'
 cell=$(children $driver | head -n 1)
 kill -9 "$cell"
 wait $driver
@@ -71,11 +71,11 @@ check 'the digests are the same' equal digests "$(digests whole)" "$(digests cel
 # A checkpoint that is damaged, or another cell's: said, and trained anew to the same bits.
 "$ASSAY" run "$PWD/small.ini" --results torn --jobs 1 --seeds 0 >torn.log 2>&1 </dev/null &
 driver=$!
-until_true 60 sh -c 'ls torn/small/work/*.ckpt'
+until_true 60 sh -c 'ls torn/small/underway/*.ckpt'
 kill -9 $driver
 wait $driver 2>/dev/null
 sleep 0.2
-torn=$(find torn/small/work -name '*.ckpt' | head -n 1)
+torn=$(find torn/small/underway -name '*.ckpt' | head -n 1)
 head -c 1000 "$torn" >short && cp short "$torn"
 torn_says() { run "$PWD/small.ini" torn --seeds 0 >out 2>&1; cat out; grep -q 'checkpoint.*damaged; training starts anew' out; }
 check 'a torn checkpoint is said' torn_says

@@ -137,7 +137,7 @@ run "$work/small.ini" keys --set width=8 0123456789ab >nobody 2>&1; status=$?
 check "a key that is nobody's is wrong use" equal status 2 $status
 
 # --- what dead processes left
-touch "plain/small/work/$key.job" "plain/small/work/$key.log" plain/small/cells.tsv.new.999999 "plain/small/cells/$key.h5.new.999999"
+touch "plain/small/underway/$key.job" "plain/small/underway/$key.log" plain/small/cells.tsv.new.999999 "plain/small/cells/$key.h5.new.999999"
 run "$work/small.ini" plain >/dev/null
 check 'what dead processes left is cleared away' equal files 0 \
     "$(find plain/small -name '*.job' -o -name '*.log' -o -name '*.new.*' | wc -l)"

@@ -53,7 +53,7 @@ cells() { find "$1/small/cells" -name '*.h5' | wc -l; }
 
 check 'a run ends well, in a folder with blanks' run 'whole results'
 check 'every planned cell has a row' test "$(grep -c ok 'whole results/small/cells.tsv')" = 12
-check 'nothing is left of the work' sh -c '! ls "whole results/small/work" | grep -v lock'
+check 'nothing is left of the work' sh -c '! ls "whole results/small/underway" | grep -v lock'
 check 'figures are drawn, or gnuplot is missing' sh -c 'test -s "whole results/small/figures/extrapolation.svg" || ! command -v gnuplot'
 cp 'whole results/small/figures/extrapolation.svg' first.svg 2>/dev/null
 count_final=$(awk -F '\t' '$2 == "final"' 'whole results/small/cells.tsv' | wc -l)
@@ -68,7 +68,7 @@ export ASSAY_CHECKPOINT_SECONDS=0.05
 "$ASSAY" run "$work/small.ini" --results killed --jobs 2 >killed.log 2>&1 </dev/null &
 driver=$!
 for _ in $(seq 200); do
-    [ "$(find killed/small/work -name '*.ckpt' 2>/dev/null | wc -l)" -gt 0 ] && [ "$(cells killed 2>/dev/null)" -gt 2 ] && break
+    [ "$(find killed/small/underway -name '*.ckpt' 2>/dev/null | wc -l)" -gt 0 ] && [ "$(cells killed 2>/dev/null)" -gt 2 ] && break
     sleep 0.02
 done
 kill -9 $driver; wait $driver 2>/dev/null
@@ -82,7 +82,7 @@ check 'the numbers are those of an uninterrupted run' cmp <(exact killed) <(exac
 # Cells that would run for minutes.
 "$ASSAY" run "$work/small.ini" --results orphans --jobs 2 --set steps=200000 --set tune=off >orphans.log 2>&1 </dev/null &
 driver=$!
-for _ in $(seq 200); do [ "$(find orphans/small-set-*/work -name '*.ckpt' 2>/dev/null | wc -l)" -gt 1 ] && break; sleep 0.02; done
+for _ in $(seq 200); do [ "$(find orphans/small-set-*/underway -name '*.ckpt' 2>/dev/null | wc -l)" -gt 1 ] && break; sleep 0.02; done
 # From /proc: a minimal system has no pgrep.
 children=$(for stat in /proc/[0-9]*/stat; do sed -n "s/^\([0-9]*\) (.*) [A-Z] $driver .*/\1/p" "$stat" 2>/dev/null; done)
 kill -9 $driver; wait $driver 2>/dev/null
@@ -98,7 +98,7 @@ set -m                           # else a shell starts background jobs with SIGI
 "$ASSAY" run "$work/small.ini" --results stopped --jobs 2 >stopped.log 2>&1 </dev/null &
 driver=$!
 set +m
-for _ in $(seq 200); do [ "$(find stopped/small/work -name '*.ckpt' 2>/dev/null | wc -l)" -gt 0 ] && break; sleep 0.02; done
+for _ in $(seq 200); do [ "$(find stopped/small/underway -name '*.ckpt' 2>/dev/null | wc -l)" -gt 0 ] && break; sleep 0.02; done
 kill -INT $driver; wait $driver; status=$?
 check 'a stopped run says 130' test "$status" = 130
 check 'and how to go on' grep -q 'To go on: ' stopped.log
@@ -113,7 +113,7 @@ refuses() { # refuses PATTERN COMMAND...
     cat out err
     [ "$(wc -l <err)" = 1 ] && grep -q -- "$pattern" err
 }
-( flock 9; sleep 3 ) 9>'whole results/small/work/lock' &
+( flock 9; sleep 3 ) 9>'whole results/small/underway/lock' &
 sleep 0.2
 check 'another driver in the folder' refuses 'another driver is running here' run 'whole results'
 wait
