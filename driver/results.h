@@ -16,6 +16,9 @@ struct choice {                      /* what tuning found for one point of the g
     char *edge_of;                   /* "train.lr = 1e-2", or NULL */
 };
 
+/* Arms that differ by more than this in parameters or state are pointed out, in the plan and below the answers. */
+#define BUDGET_TOLERANCE 0.1
+
 struct results {
     struct experiment *e;            /* borrowed */
     struct plan *plan;

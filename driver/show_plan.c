@@ -12,9 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Arms that differ by more than this in parameters or state are pointed out. */
-#define TOLERANCE 0.1
-
 static const char *values_text(const struct axis *a)
 {
     const char *all = "";
@@ -75,8 +72,8 @@ static void print_head(const struct plan *p)
 
 static void print_differing(const char *what, double least, double most)
 {
-    if (least > 0 && most > least * (1 + TOLERANCE))
-        printf("  %s differ by a factor of %.2f, more than %.0f %%\n", what, most / least, 100 * TOLERANCE);
+    if (least > 0 && most > least * (1 + BUDGET_TOLERANCE))
+        printf("  %s differ by a factor of %.2f, more than %.0f %%\n", what, most / least, 100 * BUDGET_TOLERANCE);
     else if (least == 0 && most > 0)
         printf("  %s differ: some arms have none\n", what);
 }

@@ -318,11 +318,12 @@ void table_budgets(struct results *r)
     putchar('\n');
     print_table(&t, "", "");
     if (r->plan->n_points > 1) {
-        bool differ = p > 1.02 || s > 1.02;
-        printf("%s", differ ? "budgets differ:" : "same budget within 2 %");
-        if (p > 1.02) printf(" parameters by a factor of up to %s", as_say("%.2f", p));
-        if (differ && p > 1.02 && s > 1.02) putchar(';');
-        if (s > 1.02) printf(" state %s%s", isinf(s) ? "none in some arms" : "by a factor of up to ",
+        bool wide = p > 1 + BUDGET_TOLERANCE, deep = s > 1 + BUDGET_TOLERANCE, differ = wide || deep;
+        if (differ) printf("budgets differ:");
+        else printf("same budget within %.0f %%", 100 * BUDGET_TOLERANCE);
+        if (wide) printf(" parameters by a factor of up to %s", as_say("%.2f", p));
+        if (wide && deep) putchar(';');
+        if (deep) printf(" state %s%s", isinf(s) ? "none in some arms" : "by a factor of up to ",
                              isinf(s) ? "" : as_say("%.2f", s));
         putchar('\n');
     }

@@ -21,7 +21,7 @@ root=$(mktemp -d)
 cleanup() {
     status=$?
     trap - EXIT INT TERM
-    for m in dev/shm dev proc; do
+    for m in dev/pts dev/shm dev proc; do
         ! mountpoint -q "$root/$m" || umount "$root/$m" || umount -l "$root/$m" || :
     done
     # Nothing mounted may be left below before anything is removed.
@@ -37,8 +37,9 @@ debootstrap --variant=minbase "$suite" "$root" "$mirror" >"$root.log" 2>&1 ||
 rm -f "$root.log"
 apt-config dump | grep -iE '^Acquire::(http|https|ftp)(::.*)?::Proxy' >"$root/etc/apt/apt.conf.d/90proxy" || :
 cp -L /etc/resolv.conf /etc/hosts "$root/etc/" 2>/dev/null || :
-mount -t proc proc "$root/proc"
-mount --bind /dev "$root/dev"
+{ mount -t proc proc "$root/proc" && mount --bind /dev "$root/dev"; } 2>/dev/null || { say "needs to mount"; exit 77; }
+mountpoint -q "$root/dev/pts" || mount -t devpts -o ptmxmode=0666 devpts "$root/dev/pts" 2>/dev/null ||
+    say "note: no pseudo-terminals here"
 mkdir -p "$root/dev/shm"
 mountpoint -q "$root/dev/shm" || mount -t tmpfs tmpfs "$root/dev/shm"
 inside() { chroot "$root" /usr/bin/env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"; }
@@ -57,7 +58,7 @@ step() {    # step NAME COMMAND...
     if inside sh -c 'cd /root/assay && exec "$@"' sh "$@"; then
         passed=$((passed + 1)); verdict=passed
     else
-        failed=$((failed + 1)); verdict="failed with status $?"
+        verdict="failed with status $?"; failed=$((failed + 1))
     fi
     say "$suite: $name: $verdict, $(($(date +%s) - start)) s"
 }
