@@ -85,3 +85,20 @@ void as_verf(ptrdiff_t n, const real *x, real *y)
 {
     as_kernels()->verf(n, x, y);
 }
+
+enum { ADAM_PIECE = 1 << 14 };                  /* weights a piece */
+
+struct adam { ptrdiff_t n; const struct as_adam *a; const real *g; real *m, *v, *w; };
+
+static void adam_piece(void *ctx, ptrdiff_t i)
+{
+    const struct adam *c = ctx;
+    ptrdiff_t at = i * ADAM_PIECE, n = c->n - at < ADAM_PIECE ? c->n - at : ADAM_PIECE;
+    as_kernels()->adam(n, c->a, c->g + at, c->m + at, c->v + at, c->w + at);
+}
+
+void as_vadam(ptrdiff_t n, const struct as_adam *a, const real *g, real *m, real *v, real *w)
+{
+    struct adam c = { n, a, g, m, v, w };
+    as_parallel((n + ADAM_PIECE - 1) / ADAM_PIECE, 4 * (double)n, adam_piece, &c);
+}

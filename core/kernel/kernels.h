@@ -4,7 +4,7 @@
 #ifndef ASSAY_KERNEL_KERNELS_H
 #define ASSAY_KERNEL_KERNELS_H
 
-#include <assay/real.h>
+#include <assay/kernel.h>
 #include <stdbool.h>
 
 /* One product, or one piece of one: C (m, n) = alpha op(A) op(B) + beta C, as as_gemm() in kernel.h. */
@@ -28,6 +28,8 @@ struct as_kernels {
     void (*vsigmoid)(ptrdiff_t n, const float *x, float *y);
     void (*vsoftplus)(ptrdiff_t n, const float *x, float *y);
     void (*verf)(ptrdiff_t n, const float *x, float *y);
+
+    void (*adam)(ptrdiff_t n, const struct as_adam *a, const float *g, float *m, float *v, float *w);
 
     /* Any sizes; meant for small ones. Each entry of C is one chain of multiply-adds in order of k. */
     void (*small_product)(const struct as_product *p);
@@ -64,13 +66,28 @@ struct as_norm_rows {
     bool fresh;                         /* dx is undefined before and is written, else added to */
 };
 
+/* Rotary positions: each head's halves (u, v) become (u cos - v sin, u sin + v cos), or the other way round. */
+struct as_rotation {
+    ptrdiff_t time, heads, half;
+    const float *cosine, *sine;         /* (time, half) */
+    const float *x;                     /* (rows, heads, 2, half), a row is one step of one sequence */
+    float *y;                           /* may be x */
+    bool add, back;                     /* add to y; turn back */
+};
+
 struct as_row_kernels {
     float (*sum)(ptrdiff_t n, const float *x);
     float (*dot)(ptrdiff_t n, const float *x, const float *y);
     void (*add)(ptrdiff_t n, const float *x, float *y, bool fresh);         /* y += x, or y = x + 0 */
+    float (*top)(ptrdiff_t n, const float *x);                              /* the largest; NaN when there is one */
+    void (*shift)(ptrdiff_t n, const float *x, float by, float *y);         /* y = x - by */
+    void (*more)(ptrdiff_t n, const float *x, float factor, float *y, bool fresh);  /* y = or += factor x */
+    /* y = or += p (g - by), the way back through a softmax p; y may be g */
+    void (*weigh)(ptrdiff_t n, const float *p, const float *g, float by, float *y, bool fresh);
     void (*sum_rows)(ptrdiff_t rows, ptrdiff_t d, const float *x, float *y);        /* y (d), in order of the rows */
     void (*norm_forward)(const struct as_norm_rows *c, ptrdiff_t from, ptrdiff_t to);
     void (*norm_backward)(const struct as_norm_rows *c, ptrdiff_t from, ptrdiff_t to);
+    void (*rotate)(const struct as_rotation *c, ptrdiff_t from, ptrdiff_t to);
 };
 
 const struct as_row_kernels *as_row_kernels(void);

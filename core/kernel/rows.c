@@ -56,6 +56,62 @@ static void row_add(ptrdiff_t n, const float *x, float *y, bool fresh)
         y[i] += x[i];
 }
 
+/* The maximum of registers forgets a NaN that is not in the last, so it is looked for when 0 x is not 0. */
+static float row_top(ptrdiff_t n, const float *x)
+{
+    float lane[VF_WIDTH], top = -__builtin_inff();
+    vf a = vf_set1(top), odd = vf_set1(0.0f);
+    ptrdiff_t i = 0;
+    for (; i + VF_WIDTH <= n; i += VF_WIDTH) {
+        vf v = vf_load(x + i);
+        a = vf_max(a, v);
+        odd += v * 0.0f;
+    }
+    if (vf_sum(odd) != 0)
+        for (i = 0; i < n; i++)
+            if (x[i] != x[i])
+                return x[i];
+    for (i = n / VF_WIDTH * VF_WIDTH; i < n; i++)
+        top = x[i] > top || x[i] != x[i] ? x[i] : top;
+    vf_store(lane, a);
+    for (int j = 0; j < VF_WIDTH; j++)
+        top = lane[j] > top ? lane[j] : top;
+    return top;
+}
+
+static void row_shift(ptrdiff_t n, const float *x, float by, float *y)
+{
+#pragma omp simd
+    for (ptrdiff_t i = 0; i < n; i++)
+        y[i] = x[i] - by;
+}
+
+static void row_more(ptrdiff_t n, const float *x, float factor, float *y, bool fresh)
+{
+    if (fresh) {
+#pragma omp simd
+        for (ptrdiff_t i = 0; i < n; i++)
+            y[i] = factor * x[i];
+        return;
+    }
+#pragma omp simd
+    for (ptrdiff_t i = 0; i < n; i++)
+        y[i] += factor * x[i];
+}
+
+static void row_weigh(ptrdiff_t n, const float *p, const float *g, float by, float *y, bool fresh)
+{
+    if (fresh) {
+#pragma omp simd
+        for (ptrdiff_t i = 0; i < n; i++)
+            y[i] = p[i] * (g[i] - by);
+        return;
+    }
+#pragma omp simd
+    for (ptrdiff_t i = 0; i < n; i++)
+        y[i] += p[i] * (g[i] - by);
+}
+
 /* Columns in registers, so that y is written once. */
 static void sum_of_rows(ptrdiff_t rows, ptrdiff_t d, const float *x, float *y)
 {
@@ -267,13 +323,67 @@ static void backward_eights(const struct as_norm_rows *c, ptrdiff_t from, ptrdif
 BY_WIDTH(forward)
 BY_WIDTH(backward)
 
+/* ---- Rotary positions ---- */
+
+/* One head of eight: both halves in one register. */
+static void rotate_eights(const float *cosine, const float *sine, float sign, ptrdiff_t heads, const float *x, float *y,
+                          bool add)
+{
+    lane8 c, s, v, w;
+    for (int j = 0; j < 4; j++) {
+        c[j] = c[j + 4] = cosine[j];
+        s[j + 4] = sign * sine[j];
+        s[j] = -s[j + 4];
+    }
+    for (ptrdiff_t h = 0; h < heads; h++) {
+        v = load8(x + h * 8);
+        w = v * c + __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3) * s;
+        if (add)
+            w += load8(y + h * 8);
+        memcpy(y + h * 8, &w, sizeof w);
+    }
+}
+
+static void rotate_head(const float *cosine, const float *sine, float sign, ptrdiff_t half, const float *x, float *y,
+                        bool add)
+{
+    const float *v = x + half;
+    float *yv = y + half;
+#pragma omp simd                        /* y may be x */
+    for (ptrdiff_t j = 0; j < half; j++) {
+        float s = sign * sine[j], a = x[j] * cosine[j] - v[j] * s, b = x[j] * s + v[j] * cosine[j];
+        y[j] = add ? y[j] + a : a;
+        yv[j] = add ? yv[j] + b : b;
+    }
+}
+
+static void rotate_rows(const struct as_rotation *c, ptrdiff_t from, ptrdiff_t to)
+{
+    const ptrdiff_t d = 2 * c->half;
+    const float sign = c->back ? -1.0f : 1.0f;
+    for (ptrdiff_t r = from; r < to; r++) {
+        const float *cosine = c->cosine + r % c->time * c->half, *sine = c->sine + r % c->time * c->half;
+        const float *x = c->x + r * c->heads * d;
+        float *y = c->y + r * c->heads * d;
+        if (d == 8)
+            rotate_eights(cosine, sine, sign, c->heads, x, y, c->add);
+        for (ptrdiff_t h = 0; h < c->heads && d != 8; h++)
+            rotate_head(cosine, sine, sign, c->half, x + h * d, y + h * d, c->add);
+    }
+}
+
 extern const struct as_row_kernels AS_LEVELLED(as_row_kernels);
 
 const struct as_row_kernels AS_LEVELLED(as_row_kernels) = {
     .sum = row_sum,
     .dot = row_dot,
     .add = row_add,
+    .top = row_top,
+    .shift = row_shift,
+    .more = row_more,
+    .weigh = row_weigh,
     .sum_rows = sum_of_rows,
     .norm_forward = norm_forward,
     .norm_backward = norm_backward,
+    .rotate = rotate_rows,
 };

@@ -10,7 +10,7 @@
 #include <assay/kernel.h>
 #include <stdbool.h>
 
-enum { AS_SCAN_CHANNELS = 64 };         /* most channels of one call to a scan: its state stays in the first cache */
+enum { AS_SCAN_CHANNELS = 1024 };       /* most numbers of a row in one call to a scan: its state stays in the first cache */
 enum { AS_DEPTHWISE_IN_PLACE = 4 };     /* taps up to which the kernels in float can write dx over dy */
 
 /* A scan h[t] = a[t] h[t-1] + x[t]. All pointers are at the sequence's first element, channel 0. */
@@ -48,127 +48,137 @@ struct as_depthwise_piece {
 
 static inline void scan_forward(const struct as_scan_piece *p)
 {
-    ptrdiff_t n = p->to - p->from;
-    real s[AS_SCAN_CHANNELS];
-    for (ptrdiff_t c = 0; c < n; c++)
-        s[c] = p->h0 ? p->h0[p->from + c] : R(0.0);
+    static const real none[AS_SCAN_CHANNELS];
+    const ptrdiff_t n = p->to - p->from;
+    const real *before = p->h0 ? p->h0 + p->from : none;
     for (ptrdiff_t t = 0; t < p->time; t++) {
-        const real *restrict a = p->a + t * p->step_a + p->from;
-        const real *restrict x = p->x + t * p->width + p->from;
-        real *restrict h = p->h + t * p->width + p->from;
+        const real *a = p->a + t * p->step_a + p->from, *x = p->x + t * p->width + p->from;
+        real *h = p->h + t * p->width + p->from;
+#pragma omp simd
         for (ptrdiff_t c = 0; c < n; c++)
-            h[c] = s[c] = AS_FMA(a[c], s[c], x[c]);
+            h[c] = AS_FMA(a[c], before[c], x[c]);
+        before = h;
     }
 }
 
-/* g[t] = dh[t] + a[t+1] g[t+1]; dx[t] = g[t]; da[t] = g[t] h[t-1]; dh0 = a[0] g[0]. */
-static inline void scan_backward(const struct as_scan_piece *p)
+/* Where one step of the way back writes; g is what comes from the steps behind. dx may be dh, da may be dx. */
+struct as_scan_step { const real *dh, *a, *before; real *g, *dx, *da; };
+enum as_scan_give { AS_SCAN_NONE, AS_SCAN_WRITE, AS_SCAN_ADD, AS_SCAN_SUM /* a constant a: da is a running sum */ };
+
+/* g[t] = dh[t] + a[t+1] g[t+1]; dx[t] = g[t]; da[t] = g[t] h[t-1]; dh0 = a[0] g[0]. The two switches are constants
+ * after inlining. */
+static inline __attribute__((always_inline)) void
+scan_step_back(ptrdiff_t n, const struct as_scan_step *s, const enum as_scan_give give_x, const enum as_scan_give give_a)
+{
+    const real *dh = s->dh, *a = s->a, *before = s->before;
+    real *gs = s->g, *dx = s->dx, *da = s->da;
+#pragma omp simd
+    for (ptrdiff_t c = 0; c < n; c++) {
+        const real g = gs[c] + dh[c];
+        if (give_x == AS_SCAN_WRITE)
+            dx[c] = g;
+        else if (give_x == AS_SCAN_ADD)
+            dx[c] += g;
+        if (give_a == AS_SCAN_WRITE)
+            da[c] = g * before[c];
+        else if (give_a != AS_SCAN_NONE)
+            da[c] = AS_FMA(g, before[c], da[c]);
+        gs[c] = g * a[c];
+    }
+}
+
+static inline void scan_step_switch(ptrdiff_t n, const struct as_scan_step *s, enum as_scan_give x, enum as_scan_give a)
+{
+    if (x == AS_SCAN_WRITE && a == AS_SCAN_WRITE)
+        scan_step_back(n, s, AS_SCAN_WRITE, AS_SCAN_WRITE);
+    else if (x == AS_SCAN_WRITE && a == AS_SCAN_NONE)
+        scan_step_back(n, s, AS_SCAN_WRITE, AS_SCAN_NONE);
+    else if (x == AS_SCAN_WRITE)
+        scan_step_back(n, s, AS_SCAN_WRITE, AS_SCAN_ADD);
+    else if (x == AS_SCAN_NONE && a == AS_SCAN_WRITE)
+        scan_step_back(n, s, AS_SCAN_NONE, AS_SCAN_WRITE);
+    else if (x == AS_SCAN_NONE)
+        scan_step_back(n, s, AS_SCAN_NONE, AS_SCAN_ADD);
+    else if (a == AS_SCAN_WRITE)
+        scan_step_back(n, s, AS_SCAN_ADD, AS_SCAN_WRITE);
+    else if (a == AS_SCAN_NONE)
+        scan_step_back(n, s, AS_SCAN_ADD, AS_SCAN_NONE);
+    else
+        scan_step_back(n, s, AS_SCAN_ADD, AS_SCAN_ADD);
+}
+
+/* The loop along time; `step` is one step of it. */
+static inline __attribute__((always_inline)) void
+scan_back_through(const struct as_scan_piece *p, void (*step)(ptrdiff_t n, const struct as_scan_step *s,
+                                                              enum as_scan_give x, enum as_scan_give a))
 {
     static const real none[AS_SCAN_CHANNELS];
-    ptrdiff_t n = p->to - p->from;
-    real g[AS_SCAN_CHANNELS] = { 0 }, sum[AS_SCAN_CHANNELS] = { 0 };
+    const ptrdiff_t n = p->to - p->from;
+    real g[AS_SCAN_CHANNELS], sum[AS_SCAN_CHANNELS];
+    enum as_scan_give x = !p->dx ? AS_SCAN_NONE : p->fresh_x ? AS_SCAN_WRITE : AS_SCAN_ADD;
+    enum as_scan_give a = !p->da ? AS_SCAN_NONE : !p->step_a ? AS_SCAN_SUM : p->fresh_a ? AS_SCAN_WRITE : AS_SCAN_ADD;
+    for (ptrdiff_t c = 0; c < n; c++)
+        g[c] = sum[c] = 0;
     for (ptrdiff_t t = p->time - 1; t >= 0; t--) {
-        const real *restrict dh = p->dh + t * p->width + p->from;
-        const real *restrict a = p->a + t * p->step_a + p->from;
-        const real *restrict before = t > 0 ? p->h + (t - 1) * p->width + p->from : p->h0 ? p->h0 + p->from : none;
-        for (ptrdiff_t c = 0; c < n; c++)
-            g[c] += dh[c];
-        if (p->dx) {
-            real *restrict dx = p->dx + t * p->width + p->from;
-            AS_ROW_ADD(dx, p->fresh_x, n, g[c]);
-        }
-        if (p->da && p->step_a) {
-            real *restrict da = p->da + t * p->width + p->from;
-            AS_ROW_ADD(da, p->fresh_a, n, g[c] * before[c]);
-        } else if (p->da) {
-            for (ptrdiff_t c = 0; c < n; c++)
-                sum[c] = AS_FMA(g[c], before[c], sum[c]);
-        }
-        for (ptrdiff_t c = 0; c < n; c++)
-            g[c] *= a[c];
+        const ptrdiff_t at = t * p->width + p->from;
+        struct as_scan_step s = { .dh = p->dh + at, .a = p->a + t * p->step_a + p->from, .g = g };
+        s.before = t > 0 ? p->h + at - p->width : p->h0 ? p->h0 + p->from : none;
+        s.dx = p->dx ? p->dx + at : NULL;
+        s.da = a == AS_SCAN_SUM ? sum : p->da ? p->da + at : NULL;
+        step(n, &s, x, a);
     }
-    if (p->da && !p->step_a)
+    if (a == AS_SCAN_SUM)
         AS_ROW_ADD(p->da + p->from, p->fresh_a, n, sum[c]);
     if (p->dh0)
         AS_ROW_ADD(p->dh0 + p->from, p->fresh_h0, n, g[c]);
 }
 
+static inline void scan_backward(const struct as_scan_piece *p)
+{
+    scan_back_through(p, scan_step_switch);
+}
+
 /* Complex numbers are pairs (re, im); from, to and width count real numbers, so they are even. */
 static inline void scan_complex_forward(const struct as_scan_piece *p)
 {
-    ptrdiff_t n = (p->to - p->from) / 2;
-    real re[AS_SCAN_CHANNELS / 2], im[AS_SCAN_CHANNELS / 2];
-    for (ptrdiff_t c = 0; c < n; c++) {
-        re[c] = p->h0 ? p->h0[p->from + 2 * c] : R(0.0);
-        im[c] = p->h0 ? p->h0[p->from + 2 * c + 1] : R(0.0);
-    }
+    static const real none[AS_SCAN_CHANNELS];
+    const ptrdiff_t n = p->to - p->from;
+    const real *before = p->h0 ? p->h0 + p->from : none;
     for (ptrdiff_t t = 0; t < p->time; t++) {
-        const real *restrict a = p->a + t * p->step_a + p->from;
-        const real *restrict x = p->x + t * p->width + p->from;
-        real *restrict h = p->h + t * p->width + p->from;
-        for (ptrdiff_t c = 0; c < n; c++) {
-            real r = AS_FMA(a[2 * c], re[c], AS_FMA(-a[2 * c + 1], im[c], x[2 * c]));
-            real i = AS_FMA(a[2 * c], im[c], AS_FMA(a[2 * c + 1], re[c], x[2 * c + 1]));
-            h[2 * c] = re[c] = r;
-            h[2 * c + 1] = im[c] = i;
+        const real *a = p->a + t * p->step_a + p->from, *x = p->x + t * p->width + p->from;
+        real *h = p->h + t * p->width + p->from;
+        for (ptrdiff_t c = 0; c < n; c += 2) {
+            h[c] = AS_FMA(a[c], before[c], x[c] - a[c + 1] * before[c + 1]);
+            h[c + 1] = AS_FMA(a[c], before[c + 1], AS_FMA(a[c + 1], before[c], x[c + 1]));
         }
+        before = h;
     }
 }
 
-/* y[2c], y[2c+1] = fresh ? (r, i) : y + (r, i) over one row of pairs. */
-#define AS_PAIR_ADD(y, fresh, count, r, i)                  \
-    do {                                                    \
-        if (fresh)                                          \
-            for (ptrdiff_t c = 0; c < (count); c++) {       \
-                (y)[2 * c] = (r);                           \
-                (y)[2 * c + 1] = (i);                       \
-            }                                               \
-        else                                                \
-            for (ptrdiff_t c = 0; c < (count); c++) {       \
-                (y)[2 * c] += (r);                          \
-                (y)[2 * c + 1] += (i);                      \
-            }                                               \
-    } while (0)
-
 /* As the real one, with conj(a) on the way back and g conj(h[t-1]) for a. */
+static inline void scan_complex_step_back(ptrdiff_t n, const struct as_scan_step *s, enum as_scan_give give_x,
+                                          enum as_scan_give give_a)
+{
+    for (ptrdiff_t c = 0; c < n; c += 2) {
+        const real re = s->g[c] + s->dh[c], im = s->g[c + 1] + s->dh[c + 1];
+        const real *a = s->a + c, *b = s->before + c;
+        if (give_x != AS_SCAN_NONE) {
+            s->dx[c] = give_x == AS_SCAN_ADD ? s->dx[c] + re : re;
+            s->dx[c + 1] = give_x == AS_SCAN_ADD ? s->dx[c + 1] + im : im;
+        }
+        if (give_a != AS_SCAN_NONE) {
+            const real da = AS_FMA(re, b[0], im * b[1]), db = AS_FMA(im, b[0], -(re * b[1]));
+            s->da[c] = give_a == AS_SCAN_WRITE ? da : s->da[c] + da;
+            s->da[c + 1] = give_a == AS_SCAN_WRITE ? db : s->da[c + 1] + db;
+        }
+        s->g[c] = AS_FMA(re, a[0], im * a[1]);
+        s->g[c + 1] = AS_FMA(im, a[0], -(re * a[1]));
+    }
+}
+
 static inline void scan_complex_backward(const struct as_scan_piece *p)
 {
-    enum { HALF = AS_SCAN_CHANNELS / 2 };
-    static const real none[AS_SCAN_CHANNELS];
-    ptrdiff_t n = (p->to - p->from) / 2;
-    real gr[HALF] = { 0 }, gi[HALF] = { 0 }, sr[HALF] = { 0 }, si[HALF] = { 0 };
-    for (ptrdiff_t t = p->time - 1; t >= 0; t--) {
-        const real *restrict dh = p->dh + t * p->width + p->from;
-        const real *restrict a = p->a + t * p->step_a + p->from;
-        const real *restrict b = t > 0 ? p->h + (t - 1) * p->width + p->from : p->h0 ? p->h0 + p->from : none;
-        for (ptrdiff_t c = 0; c < n; c++) {
-            gr[c] += dh[2 * c];
-            gi[c] += dh[2 * c + 1];
-        }
-        if (p->dx) {
-            real *restrict dx = p->dx + t * p->width + p->from;
-            AS_PAIR_ADD(dx, p->fresh_x, n, gr[c], gi[c]);
-        }
-        if (p->da && p->step_a) {
-            real *restrict da = p->da + t * p->width + p->from;
-            AS_PAIR_ADD(da, p->fresh_a, n, AS_FMA(gr[c], b[2 * c], gi[c] * b[2 * c + 1]),
-                        AS_FMA(gi[c], b[2 * c], -(gr[c] * b[2 * c + 1])));
-        } else if (p->da) {
-            for (ptrdiff_t c = 0; c < n; c++) {
-                sr[c] += AS_FMA(gr[c], b[2 * c], gi[c] * b[2 * c + 1]);
-                si[c] += AS_FMA(gi[c], b[2 * c], -(gr[c] * b[2 * c + 1]));
-            }
-        }
-        for (ptrdiff_t c = 0; c < n; c++) {
-            real r = AS_FMA(gr[c], a[2 * c], gi[c] * a[2 * c + 1]);
-            gi[c] = AS_FMA(gi[c], a[2 * c], -(gr[c] * a[2 * c + 1]));
-            gr[c] = r;
-        }
-    }
-    if (p->da && !p->step_a)
-        AS_PAIR_ADD(p->da + p->from, p->fresh_a, n, sr[c], si[c]);
-    if (p->dh0)
-        AS_PAIR_ADD(p->dh0 + p->from, p->fresh_h0, n, gr[c], gi[c]);
+    scan_back_through(p, scan_complex_step_back);
 }
 
 /* ---- Depthwise convolution ---- */

@@ -135,6 +135,7 @@ ARRAY_FUNCTION(sigmoid)
 ARRAY_FUNCTION(softplus)
 ARRAY_FUNCTION(erf)
 
+void AS_LEVELLED(as_adam_pass)(ptrdiff_t n, const struct as_adam *a, const float *g, float *m, float *v, float *w);
 void AS_LEVELLED(as_small_product)(const struct as_product *p);
 void AS_LEVELLED(as_vector_product)(const struct as_product *p);
 extern const struct as_kernels AS_LEVELLED(as_kernels);
@@ -146,6 +147,7 @@ const struct as_kernels AS_LEVELLED(as_kernels) = {
     .vsigmoid = array_sigmoid,
     .vsoftplus = array_softplus,
     .verf = array_erf,
+    .adam = AS_LEVELLED(as_adam_pass),
     .small_product = AS_LEVELLED(as_small_product),
     .vector_product = AS_LEVELLED(as_vector_product),
 };

@@ -297,9 +297,14 @@ static void run_on_team(struct job *job)
 
 /* ---- Entries ---- */
 
+static _Thread_local double made;        /* operations of all products that this thread was asked for */
+
+double as_products_made(void) { return made; }
+
 static bool prepare(struct job *job)
 {
     (void)as_products_by();
+    made += flop_of(&job->p) * (double)job->count;
     job->cut = cut_of(job->p.m, job->p.n, job->p.k);
     return job->p.m > 0 && job->p.n > 0;
 }

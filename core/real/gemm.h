@@ -5,8 +5,13 @@
 #include <assay/real.h>
 
 #define as_products_by AS_REAL(as_products_by)
+#define as_products_made AS_REAL(as_products_made)
 
 /* Library, version and level, for records: "oneDNN 2.6.3 (avx512)". Fails when the library cannot be used. */
 const char *as_products_by(void);
+
+/* Operations (2 m n k) of all products that the calling thread has asked for so far: checks compare what layers declare
+ * with it. */
+double as_products_made(void);
 
 #endif

@@ -4,7 +4,13 @@
 #include <assay/kernel.h>
 
 #ifdef ASSAY_DOUBLE
+#include "../kernel/adam.h"
 #include <math.h>
+
+void as_vadam(ptrdiff_t n, const struct as_adam *a, const real *g, real *m, real *v, real *w)
+{
+    adam_pass(n, a, g, m, v, w);
+}
 
 void as_vexp(ptrdiff_t n, const real *x, real *y)
 {

@@ -96,6 +96,8 @@ static void draw(const struct as_layer *l, const struct weight_slot *s, struct a
             w[i] = s->node.rank > 1 && i / s->node.dim[1] == i % s->node.dim[1] ? 1.0f : 0.0f;
         return;
     case AS_DRAWN:
+        for (ptrdiff_t i = 0; i < n; i++)
+            w[i] = NAN;                      /* what the hook leaves out must show, whatever memory held */
         s->init.draw(l->opt, key, n, w);
         return;
     }

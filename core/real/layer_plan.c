@@ -145,12 +145,12 @@ static const char *cannot(const struct as_layer *l, const struct as_impl *impl)
     return impl->can ? impl->can(l->opt, l->n_in, l->in) : NULL;
 }
 
-static bool trains(const struct as_impl *impl, const struct as_variant *v)
+static bool by_default(const struct as_impl *impl, const struct as_variant *v)
 {
-    return impl->forward && (impl->backward || v->graph);
+    return impl->rank >= 0 && impl->forward && (impl->backward || v->graph);
 }
 
-/* The default is the first by rank that can; `KEY.impl` forces one, and a forced one that cannot stops here. */
+/* The default is the first by rank that can (below 0: never, if there is a graph); `KEY.impl` forces one, and a forced one that cannot stops here. */
 static void choose(struct as_layer *l)
 {
     struct as_choice choice[32];
@@ -171,7 +171,7 @@ static void choose(struct as_layer *l)
 
         strncat(list, impl->name, sizeof list - strlen(list) - 3);
         strncat(list, ", ", sizeof list - strlen(list) - 1);
-        if (!named && (strcmp(want, "auto") != 0 || !trains(impl, l->variant)))
+        if (!named && (strcmp(want, "auto") != 0 || !by_default(impl, l->variant)))
             continue;
         why = cannot(l, impl);
         if (named && why)

@@ -1,5 +1,6 @@
 /* metric.c: what is measured. One row a metric; chance and worst where they follow from the task. */
 #include <assay/error.h>
+#include <assay/kernel.h>
 #include <assay/metric.h>
 
 #include <math.h>
@@ -40,13 +41,21 @@ static double bits(const real *output, ptrdiff_t k, int32_t target, const real *
 /* -sum_k log p(target_k), p = sigmoid(output): max(o, 0) - o y + log(1 + exp(-|o|)). */
 static double bernoulli(const real *output, ptrdiff_t k, int32_t target, const real *target_real)
 {
+    enum { BLOCK = 128 };
+    real tail[BLOCK];
     double sum = 0;
 
     (void)target;
-    for (ptrdiff_t i = 0; i < k; i++) {
-        double o = (double)output[i];
+    for (ptrdiff_t at = 0, m; at < k; at += m) {
+        m = k - at < BLOCK ? k - at : BLOCK;
+        for (ptrdiff_t i = 0; i < m; i++)
+            tail[i] = output[at + i] > 0 ? -output[at + i] : output[at + i];
+        as_vsoftplus(m, tail, tail);
+        for (ptrdiff_t i = 0; i < m; i++) {
+            double o = (double)output[at + i];
 
-        sum += (o > 0 ? o : 0) - o * (double)target_real[i] + log1p(exp(-fabs(o)));
+            sum += (o > 0 ? o : 0) - o * (double)target_real[at + i] + (double)tail[i];
+        }
     }
     return sum;
 }

@@ -20,6 +20,8 @@ static int input_specs(const struct as_data_shape *data, const struct as_variant
         for (int i = 0; i < data->n_fields && !f; i++)
             if (strcmp(data->field[i].name, port[n]) == 0)
                 f = &data->field[i];
+        if (!f && v->samples && v->samples[n].optional)
+            break;
         if (!f)
             as_fail(AS_REFUSED, "the model wants the field '%s' and the data has none of that name", port[n]);
         in[n] = (struct as_spec){ .dtype = f->integer ? AS_INTS : AS_REALS, .rank = f->rank + 1, .vocab = f->vocab };
@@ -138,7 +140,7 @@ struct as_node *as_model_forward(struct as_model *m, struct as_tape *t, const st
     struct as_node *in[AS_MAX_PORTS];
     int n = 0;
 
-    for (; port[n]; n++)
+    for (; n < m->root->n_in; n++)
         in[n] = model_field(t, b, port[n]);
     m->n_outputs = m->n_losses = 0;
     return layer_run(m->root, t, training, key, n, in);

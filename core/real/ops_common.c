@@ -90,6 +90,32 @@ void as_op_add_here(ptrdiff_t n, const real *x, real *y, bool fresh)
         y[i] = (fresh ? R(0.0) : y[i]) + x[i];
 }
 
+static real top_of(ptrdiff_t n, const real *x)
+{
+    real top = -(real)INFINITY;
+    for (ptrdiff_t i = 0; i < n; i++)
+        top = x[i] > top || x[i] != x[i] ? x[i] : top;
+    return top;
+}
+
+void as_op_shift(ptrdiff_t n, const real *x, real by, real *y)
+{
+    for (ptrdiff_t i = 0; i < n; i++)
+        y[i] = x[i] - by;
+}
+
+void as_op_more(ptrdiff_t n, const real *x, real factor, real *y, bool fresh)
+{
+    for (ptrdiff_t i = 0; i < n; i++)
+        y[i] = (fresh ? 0 : y[i]) + factor * x[i];
+}
+
+void as_op_weigh(ptrdiff_t n, const real *p, const real *g, real by, real *y, bool fresh)
+{
+    for (ptrdiff_t i = 0; i < n; i++)
+        y[i] = (fresh ? 0 : y[i]) + p[i] * (g[i] - by);
+}
+
 static void sum_dense_rows(ptrdiff_t rows, ptrdiff_t d, const real *x, real *y)
 {
     memset(y, 0, (size_t)d * sizeof *y);
@@ -115,12 +141,38 @@ void as_op_add_here(ptrdiff_t n, const real *x, real *y, bool fresh)
     as_row_kernels()->add(n, x, y, fresh);
 }
 
+static real top_of(ptrdiff_t n, const real *x)
+{
+    return as_row_kernels()->top(n, x);
+}
+
+void as_op_shift(ptrdiff_t n, const real *x, real by, real *y)
+{
+    as_row_kernels()->shift(n, x, by, y);
+}
+
+void as_op_more(ptrdiff_t n, const real *x, real factor, real *y, bool fresh)
+{
+    as_row_kernels()->more(n, x, factor, y, fresh);
+}
+
+void as_op_weigh(ptrdiff_t n, const real *p, const real *g, real by, real *y, bool fresh)
+{
+    as_row_kernels()->weigh(n, p, g, by, y, fresh);
+}
+
 static void sum_dense_rows(ptrdiff_t rows, ptrdiff_t d, const real *x, real *y)
 {
     as_row_kernels()->sum_rows(rows, d, x, y);
 }
 
 #endif
+
+real as_op_top(ptrdiff_t n, const real *x)
+{
+    const real top = top_of(n, x);
+    return top == -(real)INFINITY ? R(0.0) : top;
+}
 
 struct rows { ptrdiff_t rows, each; void (*run)(void *, ptrdiff_t, ptrdiff_t); void *ctx; };
 

@@ -16,14 +16,6 @@ enum { FEW = 16 };                   /* classes up to which several rows share a
 
 struct entropy { ptrdiff_t d; const real *x, *dy; const int32_t *target; real *y, *dx, *lse; bool fresh; };
 
-static real top_of(ptrdiff_t d, const real *x)
-{
-    real top = -(real)INFINITY;
-    for (ptrdiff_t j = 0; j < d; j++)
-        top = x[j] > top || x[j] != x[j] ? x[j] : top;
-    return top == -(real)INFINITY ? R(0.0) : top;
-}
-
 /* Rows of few classes go through exp() and log() many at a time; a row without a target is left as zeros. */
 static void few_run(struct entropy *c, ptrdiff_t from, ptrdiff_t rows)
 {
@@ -31,7 +23,7 @@ static void few_run(struct entropy *c, ptrdiff_t from, ptrdiff_t rows)
     real block[AS_BLOCK] = { 0 }, top[AS_BLOCK], total[AS_BLOCK];
     for (ptrdiff_t r = 0; r < rows; r++) {
         const real *x = c->x + (from + r) * d;
-        top[r] = top_of(d, x);
+        top[r] = as_op_top(d, x);
         for (ptrdiff_t j = 0; j < d; j++)
             block[r * d + j] = x[j] - top[r];
     }
@@ -57,12 +49,11 @@ static void many_run(struct entropy *c, ptrdiff_t r)
         c->y[r] = c->lse[r] = 0;
         return;
     }
-    const real top = top_of(c->d, x);
+    const real top = as_op_top(c->d, x);
     real total = 0;
     for (ptrdiff_t at = 0, m; at < c->d; at += m) {
         m = c->d - at < AS_BLOCK ? c->d - at : AS_BLOCK;
-        for (ptrdiff_t j = 0; j < m; j++)
-            block[j] = x[at + j] - top;
+        as_op_shift(m, x + at, top, block);
         as_vexp(m, block, block);
         total += as_op_sum(m, block);
     }
@@ -88,24 +79,23 @@ static void entropy_back_run(void *ctx, ptrdiff_t from, ptrdiff_t to)
     struct entropy *c = ctx;
     const ptrdiff_t d = c->d, rows = d <= FEW ? AS_BLOCK / d : 1;
     real block[AS_BLOCK];
-    if (c->fresh)
-        memset(c->dx + from * d, 0, (size_t)((to - from) * d) * sizeof *c->dx);
     for (ptrdiff_t first = from; first < to; first += rows) {
         ptrdiff_t last = first + rows < to ? first + rows : to;
         for (ptrdiff_t at = 0, m; at < d; at += m) {
             m = d - at < AS_BLOCK ? d - at : AS_BLOCK;
             for (ptrdiff_t r = first; r < last; r++)
-                for (ptrdiff_t j = 0; j < m; j++)
-                    block[(r - first) * m + j] = c->x[r * d + at + j] - c->lse[r];
+                as_op_shift(m, c->x + r * d + at, c->lse[r], block + (r - first) * m);
             as_vexp((last - first) * m, block, block);
             for (ptrdiff_t r = first; r < last; r++) {
                 const ptrdiff_t target = c->target[r];
-                if (target < 0)
+                if (target < 0) {
+                    if (c->fresh)
+                        memset(c->dx + r * d + at, 0, (size_t)m * sizeof *c->dx);
                     continue;
+                }
                 if (target >= at && target < at + m)
                     block[(r - first) * m + target - at] -= R(1.0);
-                for (ptrdiff_t j = 0; j < m; j++)
-                    c->dx[r * d + at + j] += c->dy[r] * block[(r - first) * m + j];
+                as_op_more(m, block + (r - first) * m, c->dy[r], c->dx + r * d + at, c->fresh);
             }
         }
     }

@@ -25,6 +25,10 @@ enum { AS_CUT = 1 << 14, AS_BLOCK = 256 };      /* numbers a piece; numbers a bu
 #define as_op_lengths AS_REAL(as_op_lengths)
 #define as_op_sum AS_REAL(as_op_sum)
 #define as_op_dot AS_REAL(as_op_dot)
+#define as_op_top AS_REAL(as_op_top)
+#define as_op_shift AS_REAL(as_op_shift)
+#define as_op_more AS_REAL(as_op_more)
+#define as_op_weigh AS_REAL(as_op_weigh)
 #define as_op_rows AS_REAL(as_op_rows)
 #define as_op_add AS_REAL(as_op_add)
 #define as_op_add_here AS_REAL(as_op_add_here)
@@ -43,6 +47,12 @@ void as_op_lengths(struct as_node *out, int n_in, struct as_node *const *in);
 /* Running sums side by side, folded in a fixed order: sixteen in double, in float what suits the processor level. */
 real as_op_sum(ptrdiff_t n, const real *x);
 real as_op_dot(ptrdiff_t n, const real *x, const real *y);
+/* The largest number, NaN when there is one. All of -inf, or none: 0, which may be taken from them. */
+real as_op_top(ptrdiff_t n, const real *x);
+/* y = x - by; y = or += factor x; y = or += p (g - by), where y may be g. Fresh: =. */
+void as_op_shift(ptrdiff_t n, const real *x, real by, real *y);
+void as_op_more(ptrdiff_t n, const real *x, real factor, real *y, bool fresh);
+void as_op_weigh(ptrdiff_t n, const real *p, const real *g, real by, real *y, bool fresh);
 
 /* Rows in pieces of about AS_CUT numbers: run(ctx, from, to) for from <= row < to. cost: operations a number. */
 void as_op_rows(ptrdiff_t rows, ptrdiff_t width, double cost, void (*run)(void *ctx, ptrdiff_t from, ptrdiff_t to),

@@ -1,6 +1,8 @@
 /* ops_random.c: dropout, whose mask is a pure function of key and element; and rotary positions. */
 #include "ops_private.h"
 
+#include "../kernel/kernels.h"
+
 #include "../random_private.h"
 
 struct dropout {
@@ -97,6 +99,11 @@ static void angle_rows(void *ctx, ptrdiff_t from, ptrdiff_t to)
 static void rotate_rows(void *ctx, ptrdiff_t from, ptrdiff_t to)
 {
     const struct rotary *c = ctx;
+#ifndef ASSAY_DOUBLE
+    as_row_kernels()->rotate(&(struct as_rotation){ .time = c->time, .heads = c->heads, .half = c->half,
+                                                    .cosine = c->cosine, .sine = c->sine, .x = c->x, .y = c->y,
+                                                    .add = c->add, .back = c->back }, from, to);
+#else
     ptrdiff_t d = 2 * c->half;
     real sign = c->back ? R(-1.0) : R(1.0);
     for (ptrdiff_t r = from; r < to; r++) {
@@ -104,14 +111,14 @@ static void rotate_rows(void *ctx, ptrdiff_t from, ptrdiff_t to)
         for (ptrdiff_t h = 0; h < c->heads; h++) {
             const real *u = c->x + (r * c->heads + h) * d, *v = u + c->half;
             real *yu = c->y + (r * c->heads + h) * d, *yv = yu + c->half;
-#pragma omp simd                        /* y may be x */
-            for (ptrdiff_t j = 0; j < c->half; j++) {
+            for (ptrdiff_t j = 0; j < c->half; j++) {    /* y may be x */
                 real s = sign * sine[j], a = u[j] * cosine[j] - v[j] * s, b = u[j] * s + v[j] * cosine[j];
                 yu[j] = c->add ? yu[j] + a : a;
                 yv[j] = c->add ? yv[j] + b : b;
             }
         }
     }
+#endif
 }
 
 static void rotary_back(struct as_tape *t, struct as_note *note)

@@ -23,9 +23,11 @@ static const struct as_sequence_kernels plain = {
 #endif
 
 /* One scan over a batch. */
+enum { LEAST = 64, PIECES = 8 };         /* numbers of a row a piece; pieces below which rows are cut */
+
 struct scan {
     struct as_scan_piece p;              /* at row 0 */
-    ptrdiff_t batch, blocks;
+    ptrdiff_t batch, blocks, each;       /* blocks of `each` channels */
     real *da_rows;                       /* (batch, width): each row's share of da when a is constant */
     void (*run)(const struct as_scan_piece *p);
 };
@@ -40,8 +42,8 @@ static void scan_piece(void *ctx, ptrdiff_t i)
     const struct scan *s = ctx;
     struct as_scan_piece p = s->p;
     ptrdiff_t b = i / s->blocks, size = p.time * p.width;
-    p.from = i % s->blocks * AS_SCAN_CHANNELS;
-    p.to = p.from + AS_SCAN_CHANNELS < p.width ? p.from + AS_SCAN_CHANNELS : p.width;
+    p.from = i % s->blocks * s->each;
+    p.to = p.from + s->each < p.width ? p.from + s->each : p.width;
     p.a += p.step_a ? b * size : 0;
     p.x += b * size;
     p.h += b * size;
@@ -55,7 +57,12 @@ static void scan_piece(void *ctx, ptrdiff_t i)
 
 static void run_scan(struct scan *s)
 {
-    s->blocks = (s->p.width + AS_SCAN_CHANNELS - 1) / AS_SCAN_CHANNELS;
+    /* Whole rows run through memory best; a small batch is cut over channels, too. */
+    for (s->each = AS_SCAN_CHANNELS; s->each > LEAST && s->each / 2 >= s->p.width;)
+        s->each /= 2;
+    while (s->each > LEAST && s->batch * ((s->p.width + s->each - 1) / s->each) < PIECES)
+        s->each /= 2;
+    s->blocks = (s->p.width + s->each - 1) / s->each;
     as_parallel(s->batch * s->blocks, (double)s->batch * (double)s->p.time * (double)s->p.width * (s->p.dh ? 3 : 1),
                 scan_piece, s);
 }
@@ -86,7 +93,7 @@ static void scan_back(struct as_tape *t, struct as_note *note)
     s.p.dh = note->out->dx;
     s.run = note->k[0] ? LOOPS->scan_complex_backward : LOOPS->scan_backward;
     /* In the order in which a piece writes them: should two be one node, the second adds. */
-    s.p.dx = as_gradient_open(t, x, &s.p.fresh_x);
+    s.p.dx = as_gradient_over(t, x, note->out, &s.p.fresh_x);
     s.p.da = as_gradient_open(t, a, &s.p.fresh_a);
     if (h0)
         s.p.dh0 = as_gradient_open(t, h0, &s.p.fresh_h0);

@@ -3,33 +3,20 @@
 
 struct soft { ptrdiff_t d; const real *x, *dy; real *y, *dx; bool log, fresh; };
 
-static real top_of(ptrdiff_t d, const real *x)
-{
-    real top = -(real)INFINITY;
-    for (ptrdiff_t j = 0; j < d; j++)
-        top = x[j] > top ? x[j] : top;
-    return top == -(real)INFINITY ? R(0.0) : top;
-}
-
 /* All rows of the piece are shifted first, so that exp() sees one long array. */
 static void softmax_run(void *ctx, ptrdiff_t from, ptrdiff_t to)
 {
     struct soft *c = ctx;
     const ptrdiff_t d = c->d;
     for (ptrdiff_t r = from; r < to; r++) {
-        const real *x = c->x + r * d, top = top_of(d, x);
-        real *y = c->y + r * d;
-#pragma omp simd
-        for (ptrdiff_t j = 0; j < d; j++)
-            y[j] = x[j] - top;
+        const real *x = c->x + r * d;
+        as_op_shift(d, x, as_op_top(d, x), c->y + r * d);
     }
     as_vexp((to - from) * d, c->y + from * d, c->y + from * d);
     for (ptrdiff_t r = from; r < to; r++) {
         real *y = c->y + r * d;
-        const real total = as_op_sum(d, y), factor = total == 0 ? R(0.0) : R(1.0) / total;
-#pragma omp simd
-        for (ptrdiff_t j = 0; j < d; j++)
-            y[j] *= factor;
+        const real total = as_op_sum(d, y);
+        as_op_more(d, y, total == 0 ? R(0.0) : R(1.0) / total, y, true);
     }
 }
 
@@ -39,19 +26,15 @@ static void logsoftmax_run(void *ctx, ptrdiff_t from, ptrdiff_t to)
     const ptrdiff_t d = c->d;
     real block[AS_BLOCK];
     for (ptrdiff_t r = from; r < to; r++) {
-        const real *x = c->x + r * d, top = top_of(d, x);
+        const real *x = c->x + r * d, top = as_op_top(d, x);
         real *y = c->y + r * d, total = 0;
         for (ptrdiff_t at = 0, m; at < d; at += m) {
             m = d - at < AS_BLOCK ? d - at : AS_BLOCK;
-            for (ptrdiff_t j = 0; j < m; j++)
-                block[j] = y[at + j] = x[at + j] - top;
-            as_vexp(m, block, block);
+            as_op_shift(m, x + at, top, y + at);
+            as_vexp(m, y + at, block);
             total += as_op_sum(m, block);
         }
-        const real level = total == 0 ? R(0.0) : log(total);
-#pragma omp simd
-        for (ptrdiff_t j = 0; j < d; j++)
-            y[j] -= level;
+        as_op_shift(d, y, total == 0 ? R(0.0) : log(total), y);
     }
 }
 
@@ -61,23 +44,18 @@ static void back_run(void *ctx, ptrdiff_t from, ptrdiff_t to)
     struct soft *c = ctx;
     const ptrdiff_t d = c->d;
     real p[AS_BLOCK];
-    if (c->fresh)
-        memset(c->dx + from * d, 0, (size_t)((to - from) * d) * sizeof *c->dx);
     for (ptrdiff_t r = from; r < to; r++) {
         const real *y = c->y + r * d, *dy = c->dy + r * d, total = c->log ? as_op_sum(d, dy) : as_op_dot(d, dy, y);
         real *dx = c->dx + r * d;
         if (!c->log) {
-#pragma omp simd
-            for (ptrdiff_t j = 0; j < d; j++)
-                dx[j] += y[j] * (dy[j] - total);
+            as_op_weigh(d, y, dy, total, dx, c->fresh);
             continue;
         }
         for (ptrdiff_t at = 0, m; at < d; at += m) {
             m = d - at < AS_BLOCK ? d - at : AS_BLOCK;
             as_vexp(m, y + at, p);
-#pragma omp simd
-            for (ptrdiff_t j = 0; j < m; j++)
-                dx[at + j] += dy[at + j] - p[j] * total;
+            as_op_add_here(m, dy + at, dx + at, c->fresh);
+            as_op_more(m, p, -total, dx + at, false);
         }
     }
 }
@@ -86,7 +64,7 @@ static void soft_back(struct as_tape *t, struct as_note *note)
 {
     struct as_node *out = note->out;
     struct soft c = { .d = note->k[0], .log = note->k[1] != 0, .y = out->x, .dy = out->dx };
-    c.dx = as_gradient_open(t, note->in[0], &c.fresh);
+    c.dx = as_gradient_over(t, note->in[0], out, &c.fresh);
     if (c.d > 0)
         as_op_rows(as_node_size(out) / c.d, c.d, c.log ? 15 : 4, back_run, &c);
 }

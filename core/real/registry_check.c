@@ -75,8 +75,8 @@ static const char *check_impl(const struct as_impl *i)
         return as_say("an implementation has abi %d, this is %d", i->abi, ASSAY_ABI);
     if (is_empty(i->name))
         return "an implementation has no name";
-    if (i->rank < 0 || i->tolerance < 0)
-        return as_say("implementation %s: rank and tolerance are not negative", i->name);
+    if (i->rank < -1 || i->tolerance < 0)
+        return as_say("implementation %s: the rank is -1 or more, and the tolerance not negative", i->name);
     if (!i->forward && !i->step)
         return as_say("implementation %s has neither forward nor step", i->name);
     if (i->backward && !i->forward)
@@ -259,19 +259,22 @@ static const char *check_names(const struct as_entry *table, const struct as_ent
     return NULL;
 }
 
+const char *as_registry_check_one(const struct as_entry *table, const struct as_entry *e)
+{
+    const struct as_plugin *p = e->plugin;
+    const char *why;
+    if (p->abi != ASSAY_ABI)
+        return as_say("its abi is %d, this is %d", p->abi, ASSAY_ABI);
+    why = *e->kernel ? check_kernel(table, e) : check_main(e);
+    if (!why)
+        why = check_impls(p);
+    return why ? why : check_names(table, e);
+}
+
 const char *as_registry_check(const struct as_entry *table)
 {
     for (const struct as_entry *e = table; e->path; e++) {
-        const struct as_plugin *p = e->plugin;
-        const char *why;
-        if (p->abi != ASSAY_ABI)
-            why = as_say("its abi is %d, this is %d", p->abi, ASSAY_ABI);
-        else
-            why = *e->kernel ? check_kernel(table, e) : check_main(e);
-        if (!why)
-            why = check_impls(p);
-        if (!why)
-            why = check_names(table, e);
+        const char *why = as_registry_check_one(table, e);
         if (why)
             return as_say("%s: %s", e->path, why);
     }

@@ -171,11 +171,15 @@ double clip_gradient(const struct as_trainer *tr)
 
     for (ptrdiff_t at = 0; at < m->n_store; at += PIECE) {
         ptrdiff_t end = at + PIECE < m->n_store ? at + PIECE : m->n_store;
-        double part = 0;
+        double lane[8] = { 0 }, rest = 0;          /* side by side: an addition waits for the one before it */
+        ptrdiff_t i = at;
 
-        for (ptrdiff_t i = at; i < end; i++)
-            part += (double)m->gradient[i] * (double)m->gradient[i];
-        sum += part;
+        for (; i + 8 <= end; i += 8)
+            for (int j = 0; j < 8; j++)
+                lane[j] += (double)m->gradient[i + j] * (double)m->gradient[i + j];
+        for (; i < end; i++)
+            rest += (double)m->gradient[i] * (double)m->gradient[i];
+        sum += ((lane[0] + lane[4]) + (lane[1] + lane[5])) + ((lane[2] + lane[6]) + (lane[3] + lane[7])) + rest;
     }
     norm = sqrt(sum);
     if (tr->clip > 0 && norm > tr->clip) {

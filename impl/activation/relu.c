@@ -42,7 +42,7 @@ static void backward(const struct as_call *c)
         run_blocks(c, backward_block);
 }
 
-static const struct as_impl ref = { .abi = ASSAY_ABI, .name = "ref", .forward = forward, .backward = backward };
+static const struct as_impl ref = { .abi = ASSAY_ABI, .name = "ref", .rank = -1, .forward = forward, .backward = backward };
 
 static const struct as_variant relu_layer = {
     .abi = ASSAY_ABI,
@@ -50,6 +50,7 @@ static const struct as_variant relu_layer = {
     .paper = { .key = "nair2010relu", .title = "Rectified linear units improve restricted Boltzmann machines",
                .url = "https://icml.cc/Conferences/2010/papers/432.pdf", .year = 2010, .where = "section 2",
                .departs = "without the noise of the paper's noisy units" },
+    .kinks = "x = 0",
     .promises = AS_CAUSAL | AS_POINTWISE | AS_PADDING_SAFE,
     .check = check, .graph = graph,
 };

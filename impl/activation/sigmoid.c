@@ -42,7 +42,7 @@ static void backward(const struct as_call *c)
         run_blocks(c, backward_block);
 }
 
-static const struct as_impl ref = { .abi = ASSAY_ABI, .name = "ref", .forward = forward, .backward = backward };
+static const struct as_impl ref = { .abi = ASSAY_ABI, .name = "ref", .rank = -1, .forward = forward, .backward = backward };
 
 static const struct as_variant sigmoid_layer = {
     .abi = ASSAY_ABI,

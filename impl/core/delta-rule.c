@@ -22,6 +22,10 @@ enum { Q, K, V, BETA, G, PORTS };            /* q, k (batch, time, heads, dk), v
 enum { S };
 
 static const char *const ports[] = { "q", "k", "v", "beta", "g", NULL };
+static const struct as_sample samples[] = {
+    { 2, { 2, 5 }, .sd = 0.5 }, { 2, { 2, 5 }, .sd = 0.5 }, { 2, { 2, 3 }, .sd = 0.5 }, { 1, { 2 }, .hi = 1.9 },
+    { 1, { 2 }, .lo = -0.5, .optional = true },
+};
 
 static const char *check(const void *opt, int n_in, const struct as_spec *in)
 {
@@ -244,7 +248,7 @@ static const struct as_variant variant = {
     .paper = { .key = "yang2024deltanet", .title = "Parallelizing Linear Transformers with the Delta Rule over Sequence "
                "Length", .url = "https://arxiv.org/abs/2406.06484", .where = "eq. 2-4; Yang et al. 2025, eq. 10",
                .departs = "the state is written (dk, dv), transposed against the paper", .year = 2024, .id = 8 },
-    .ports = ports,
+    .ports = ports, .samples = samples,
     .promises = AS_CAUSAL | AS_PADDING_SAFE,
     .check = check,
     .plan = plan,

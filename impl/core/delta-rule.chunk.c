@@ -1,233 +1,266 @@
 /* The (gated) delta rule a chunk of steps at a time, by matrix products.
  *
- * Within a chunk of C steps with state S before it, b_i = g_1 + ... + g_i and G_ij = exp(b_i - b_j):
- *     Y = V - (e^b K) S                         what each key holds, decayed, before the chunk
- *     (I + M) N = beta Y                        M_ij = beta_i G_ij k_i.k_j for j < i: unit lower triangular
+ * Within a chunk of C steps with state S before it, b_i = g_1 + ... + g_i, G_ij = exp(b_i - b_j), L_ij = G_ij k_i.k_j
+ * for j < i:
+ *     (I + L beta) R = V - (e^b K) S            what is to change under each key: unit lower triangular
+ *     N = beta R
  *     O = (e^b Q) S + A N                       A_ij = G_ij q_i.k_j for j <= i
  *     S <- e^{b_C} S + (e^{b_C - b} K)^T N
- * Solving for N directly, with S at hand, spares the W and U of the papers: heads and sequences give work enough
- * to run side by side, so chunks need not. States at the chunks' starts, N and nothing else are kept; M and A
- * are made again on the way back. A chunk's numbers depend on sizes only, so any team gives the same bits.
+ * and back, with z the gradient of N beyond what goes through later R:
+ *     (I + beta L)^T z = A^T dO + (e^{b_C - b} K) dS      dbeta_i = z_i.r_i      dv_i = beta_i z_i = -x_i
+ *     dL = x N^T   dA = dO N^T   d(e^b K) = x S^T   d(e^b Q) = dO S^T   d(e^{b_C - b} K) = N dS^T
+ *     dS <- e^{b_C} dS + (e^b Q)^T dO + (e^b K)^T x
+ * Solving with S at hand spares the W and U of the papers (section 3.2 of Yang et al. 2024): heads and sequences give
+ * work enough to run side by side, so chunks need not. States at the chunks' starts, R and nothing else are kept; L
+ * and A are made again on the way back. A chunk's numbers depend on sizes only, so any team gives the same bits.
  */
-#include <assay/kernel.h>
-#include <assay/layer.h>
-#include <assay/parallel.h>
-#include <math.h>
-#include <string.h>
+#include "chunk.h"
 
 enum { Q, K, V, BETA, G };
-enum { CHUNK = 64 };
-enum { STATES, NEW };                        /* (batch, heads, chunks, dk, dv), (batch, heads, time, dv) */
+enum { STATES, NEW };                        /* kept: S (batch, heads, chunks, dk, dv), R (batch, heads, chunks, C, dv) */
 
-struct size { ptrdiff_t batch, time, heads, dk, dv, chunks; };
+struct size { ptrdiff_t batch, time, heads, dk, dv, chunks, kw, vw; };   /* kw, vw: widths rounded up */
 
 static struct size size_of(const struct as_spec *in)
 {
-    ptrdiff_t time = in[Q].dim[1];
+    ptrdiff_t time = in[Q].dim[1], dk = in[Q].dim[3], dv = in[V].dim[3];
 
-    return (struct size){ in[Q].dim[0], time, in[Q].dim[2], in[Q].dim[3], in[V].dim[3], (time + CHUNK - 1) / CHUNK };
+    return (struct size){ in[Q].dim[0], time, in[Q].dim[2], dk, dv, up(time, CHUNK) / CHUNK, up(dk, WIDE), up(dv, WIDE) };
 }
 
-/* Scratch of one (batch, head): a set of chunk-sized matrices. */
+/* Scratch of one lane, and where a chunk stands. kb, qb, kd: e^b K, e^b Q, e^{b_C - b} K; without decay K and Q. */
 struct space {
-    float *f, *l, *m, *a, *dm, *da;          /* (C, C): G, G k.k, M, A and gradients */
-    float *kb, *qb, *kd, *dk1, *dk2;         /* (C, dk) */
-    float *n, *y, *dn, *dy;                  /* (C, dv) */
-    float *s, *ds, *s2;                      /* (dk, dv) */
-    float *e, *eb, *ed, *db, *beta;          /* (C): e^g, e^b, e^{b_C - b}, the gradient of b, beta */
+    float *f, *l, *m, *a, *dl, *da;          /* (C, C): G, L, what is solved with, A and gradients */
+    float *q, *k, *kb, *qb, *kd, *dq, *dk, *dx;      /* (C, kw) */
+    float *r, *n, *y, *x, *z;                /* (C, vw); y: dO on the way back */
+    float *s, *ds;                           /* (kw, vw) */
+    float *turned, *st;                      /* K^T (kw, C) or R^T (vw, C); S^T (vw, kw) */
+    float *e, *before, *after, *beta, *db;   /* (C): e^g, e^b, e^{b_C - b}, beta, the gradient of b */
 };
+
+enum { SQUARES = 6, KEYS = 8, VALUES = 5, VECTORS = 5 };
 
 static size_t space_size(struct size z)
 {
-    return 6 * CHUNK * CHUNK + 5 * CHUNK * (size_t)z.dk + 4 * CHUNK * (size_t)z.dv + 3 * (size_t)(z.dk * z.dv) +
-           5 * CHUNK;
+    return (size_t)(SQUARES * CHUNK * CHUNK + KEYS * CHUNK * z.kw + VALUES * CHUNK * z.vw + 3 * z.kw * z.vw +
+                    CHUNK * (z.kw > z.vw ? z.kw : z.vw) + VECTORS * CHUNK);
 }
 
-static struct space space_at(float *p, struct size z)
+static struct space space_at(const struct as_call *c, struct size z, ptrdiff_t lane)
 {
+    float *p = (float *)c->scratch[0] + (size_t)lane * space_size(z), *square[SQUARES], *key[KEYS], *value[VALUES];
     struct space w;
-    ptrdiff_t cc = CHUNK * CHUNK, ck = CHUNK * z.dk, cv = CHUNK * z.dv, ss = z.dk * z.dv;
 
-    w.f = p; w.l = p + cc; w.m = p + 2 * cc; w.a = p + 3 * cc; w.dm = p + 4 * cc; w.da = p + 5 * cc; p += 6 * cc;
-    w.kb = p; w.qb = p + ck; w.kd = p + 2 * ck; w.dk1 = p + 3 * ck; w.dk2 = p + 4 * ck; p += 5 * ck;
-    w.n = p; w.y = p + cv; w.dn = p + 2 * cv; w.dy = p + 3 * cv; p += 4 * cv;
-    w.s = p; w.ds = p + ss; w.s2 = p + 2 * ss; p += 3 * ss;
-    w.e = p; w.eb = p + CHUNK; w.ed = p + 2 * CHUNK; w.db = p + 3 * CHUNK; w.beta = p + 4 * CHUNK;
+    for (int i = 0; i < SQUARES; i++)
+        square[i] = cut(&p, CHUNK * CHUNK);
+    for (int i = 0; i < KEYS; i++)
+        key[i] = cut(&p, CHUNK * z.kw);
+    for (int i = 0; i < VALUES; i++)
+        value[i] = cut(&p, CHUNK * z.vw);
+    w.f = square[0]; w.l = square[1]; w.m = square[2]; w.a = square[3]; w.dl = square[4]; w.da = square[5];
+    w.q = key[0]; w.k = key[1]; w.dq = key[2]; w.dk = key[3]; w.dx = key[4];
+    w.qb = c->n_in > G ? key[5] : w.q;
+    w.kb = c->n_in > G ? key[6] : w.k;
+    w.kd = c->n_in > G ? key[7] : w.k;
+    w.r = value[0]; w.n = value[1]; w.y = value[2]; w.x = value[3]; w.z = value[4];
+    w.s = cut(&p, z.kw * z.vw);
+    w.ds = cut(&p, z.kw * z.vw);
+    w.st = cut(&p, z.kw * z.vw);
+    w.turned = cut(&p, CHUNK * (z.kw > z.vw ? z.kw : z.vw));
+    w.e = p; w.before = p + CHUNK; w.after = p + 2 * CHUNK; w.beta = p + 3 * CHUNK; w.db = p + 4 * CHUNK;
     return w;
 }
 
 /* Rows (batch times heads) are dealt to at most 16 lanes; each lane has one scratch, warm from row to row. */
-static ptrdiff_t lanes(struct size z) { return z.batch * z.heads < 16 ? z.batch * z.heads : 16; }
+static ptrdiff_t lanes(struct size z) { return least(z.batch * z.heads, 16); }
 
 static void plan(struct as_room *r)
 {
     struct size z = size_of(r->in);
-    size_t rows = as_size((size_t)z.batch, (size_t)z.heads);
+    size_t chunks = as_size(as_size((size_t)z.batch, (size_t)z.heads), (size_t)z.chunks);
 
     if (r->gradients) {
-        r->saved[STATES] = as_size(as_size(rows, (size_t)z.chunks), (size_t)(z.dk * z.dv));
-        r->saved[NEW] = as_size(as_size(rows, (size_t)z.time), (size_t)z.dv);
+        r->saved[STATES] = as_size(chunks, (size_t)(z.kw * z.vw));
+        r->saved[NEW] = as_size(chunks, (size_t)(CHUNK * z.vw));
     }
     r->scratch[0] = as_size((size_t)lanes(z), space_size(z));
 }
 
-/* One chunk of one head: where its rows stand. Row i of q is q + i * ldk. */
-struct piece { const float *q, *k, *v, *beta, *g; ptrdiff_t c, ldk, ldv, ldh; };
+/* One chunk of one head. Row i of q is q + i ldk. */
+struct piece { const float *q, *k, *v, *beta, *g; ptrdiff_t at, n, ldk, ldv, ldh; };
 
 /* Steps of a sequence that are worked on: what stands in the padding is neither read nor given anything but 0. */
-static ptrdiff_t steps_of(const struct as_call *c, struct size z, ptrdiff_t b) { return c->length ? c->length[b] : z.time; }
-
-static struct piece piece_at(const struct as_call *c, struct size z, ptrdiff_t b, ptrdiff_t h, ptrdiff_t t0)
+static ptrdiff_t steps_of(const struct as_call *c, struct size z, ptrdiff_t row)
 {
-    ptrdiff_t left = steps_of(c, z, b) - t0, p = (b * z.time + t0) * z.heads + h;
+    return c->length ? c->length[row / z.heads] : z.time;
+}
+
+static struct piece piece_at(const struct as_call *c, struct size z, ptrdiff_t row, ptrdiff_t t0)
+{
+    ptrdiff_t p = (row / z.heads * z.time + t0) * z.heads + row % z.heads;
 
     return (struct piece){ .q = c->x[Q] + p * z.dk, .k = c->x[K] + p * z.dk, .v = c->x[V] + p * z.dv,
-                           .beta = c->x[BETA] + p, .g = c->n_in > G ? c->x[G] + p : NULL,
-                           .c = left < CHUNK ? left : CHUNK, .ldk = z.heads * z.dk,
+                           .beta = c->x[BETA] + p, .g = c->n_in > G ? c->x[G] + p : NULL, .at = p,
+                           .n = least(CHUNK, steps_of(c, z, row) - t0), .ldk = z.heads * z.dk,
                            .ldv = z.heads * z.dv, .ldh = z.heads };
 }
 
-/* e^g, e^b, e^{b_C - b}, beta, and the rows scaled by them. Products of e^g, not exponentials of sums and of their
- * differences: where much is forgotten the sums are large, and their differences lose their digits. */
-static void decays(struct piece p, struct size z, struct space w)
+/* G, L, A, and M = -L beta (forward) or -beta L (back), with zeros above the diagonal. */
+static void triangles(struct piece p, struct size z, struct space w, bool back)
 {
-    float before = 1, after = 1;
+    ptrdiff_t n = p.n, columns = up(n, WIDE);
+    struct right keys = { w.turned, CHUNK };
 
-    for (ptrdiff_t i = 0; i < p.c; i++) {
-        w.e[i] = p.g ? p.g[i * p.ldh] : 0;
-        w.beta[i] = p.beta[i * p.ldh];
-    }
-    as_vexp(p.c, w.e, w.e);
-    for (ptrdiff_t i = 0; i < p.c; i++)
-        w.eb[i] = before *= w.e[i];
-    for (ptrdiff_t i = p.c - 1; i >= 0; i--) {
-        w.ed[i] = after;
-        after *= w.e[i];
-    }
-    for (ptrdiff_t i = 0; i < p.c; i++)
-        for (ptrdiff_t j = 0; j < z.dk; j++) {
-            float k = p.k[i * p.ldk + j];
-
-            w.kb[i * z.dk + j] = w.eb[i] * k;
-            w.kd[i * z.dk + j] = w.ed[i] * k;
-            w.qb[i * z.dk + j] = w.eb[i] * p.q[i * p.ldk + j];
-        }
-}
-
-/* G, M (strictly lower) and A (lower, zeros above). */
-static void triangles(struct piece p, struct size z, struct space w)
-{
-    ptrdiff_t c = p.c;
-
-    as_gemm_one(0, 1, c, c, z.dk, 1, p.k, p.ldk, p.k, p.ldk, 0, w.l, CHUNK);
-    as_gemm_one(0, 1, c, c, z.dk, 1, p.q, p.ldk, p.k, p.ldk, 0, w.a, CHUNK);
-    for (ptrdiff_t i = 0; i < c; i++) {
+    product(TRIANGLE, n, columns, z.kw, plain(w.k, z.kw), keys, (struct result){ w.l, CHUNK }, false);
+    product(TRIANGLE, n, columns, z.kw, plain(w.q, z.kw), keys, (struct result){ w.a, CHUNK }, false);
+    for (ptrdiff_t i = 0; i < n; i++) {
         float *l = w.l + i * CHUNK, *m = w.m + i * CHUNK, *a = w.a + i * CHUNK, *f = w.f + i * CHUNK;
+        vec beta = all(-w.beta[i]);
 
-        for (ptrdiff_t j = 0; j < i; j++) {
-            f[j] = p.g ? w.e[i] * f[j - CHUNK] : 1;
-            a[j] *= f[j];
-            l[j] *= f[j];
-            m[j] = w.beta[i] * l[j];
+        memset(l + i, 0, (size_t)(columns - i) * sizeof *l);
+        memset(a + i + 1, 0, (size_t)(columns - i - 1) * sizeof *a);
+        if (p.g)
+            decay_row(i, w.e[i], f);
+        for (ptrdiff_t j = 0; p.g && j < up(i, LANE); j += LANE) {
+            store(l + j, load(l + j) * load(f + j));
+            store(a + j, load(a + j) * load(f + j));
         }
-        f[i] = 1;
-        memset(a + i + 1, 0, (size_t)(c - i - 1) * sizeof *a);
+        for (ptrdiff_t j = 0; j < columns; j += LANE)
+            store(m + j, load(l + j) * (back ? beta : -load(w.beta + j)));
     }
+    for (ptrdiff_t i = n; i < columns; i++)
+        memset(w.m + i * CHUNK, 0, (size_t)columns * sizeof *w.m);
 }
 
-enum { BLOCK = 16 };
-
-/* X <- (I + M)^-1 X by blocks of rows: products for what is above, substitution inside. X (c, d). */
-static void solve_lower(const float *m, ptrdiff_t c, ptrdiff_t d, float *x)
+/* Rows and their scaled copies, decays, K^T, the triangles. */
+static void prepare(struct piece p, struct size z, struct space w, bool back)
 {
-    for (ptrdiff_t i0 = 0; i0 < c; i0 += BLOCK) {
-        ptrdiff_t n = c - i0 < BLOCK ? c - i0 : BLOCK;
+    memset(w.beta, 0, CHUNK * sizeof *w.beta);
+    for (ptrdiff_t i = 0; i < p.n; i++)
+        w.beta[i] = p.beta[i * p.ldh];
+    take(p.q, p.ldk, p.n, z.dk, NULL, w.q);
+    take(p.k, p.ldk, p.n, z.dk, NULL, w.k);
+    if (p.g) {
+        decays(p.g, p.ldh, p.n, w.e, w.before, w.after);
+        take(p.q, p.ldk, p.n, z.dk, w.before, w.qb);
+        take(p.k, p.ldk, p.n, z.dk, w.before, w.kb);
+        take(p.k, p.ldk, p.n, z.dk, w.after, w.kd);
+    }
+    transpose(w.k, z.kw, p.n, z.kw, w.turned, CHUNK);
+    triangles(p, z, w, back);
+}
 
+#if ASSAY_LEVEL == 2
+enum { BLOCK = 16 };                         /* rows that are solved in registers */
+#else
+enum { BLOCK = 8 };
+#endif
+
+/* X <- (I - M)^-1 X by blocks of rows: products for what is above, substitution in registers inside. X (n, d), rows
+ * up to the next multiple of WIDE may be written. */
+static void solve_lower(const float *m, ptrdiff_t n, ptrdiff_t d, float *x)
+{
+    for (ptrdiff_t i0 = 0; i0 < n; i0 += BLOCK) {
         if (i0)
-            as_gemm_one(0, 0, n, d, i0, -1, m + i0 * CHUNK, CHUNK, x, d, 1, x + i0 * d, d);
-        for (ptrdiff_t i = i0; i < i0 + n; i++)
-            for (ptrdiff_t j = i0; j < i; j++) {
-                float f = -m[i * CHUNK + j];
+            product(WHOLE, BLOCK, d, i0, plain(m + i0 * CHUNK, CHUNK), (struct right){ x, d },
+                    (struct result){ x + i0 * d, d }, true);
+        for (ptrdiff_t l = 0; l < d; l += LANE) {
+            const float *block = m + i0 * CHUNK + i0;
+            float *at = x + i0 * d + l;
+            vec r[BLOCK];
 
-                for (ptrdiff_t l = 0; l < d; l++)
-                    x[i * d + l] = AS_FMA(f, x[j * d + l], x[i * d + l]);
-            }
+            UNROLLED for (int i = 0; i < BLOCK; i++)
+                r[i] = load(at + i * d);
+            UNROLLED for (int j = 0; j < BLOCK - 1; j++)
+                UNROLLED for (int i = j + 1; i < BLOCK; i++)
+                    r[i] = fma_of(all(block[i * CHUNK + j]), r[j], r[i]);
+            UNROLLED for (int i = 0; i < BLOCK; i++)
+                store(at + i * d, r[i]);
+        }
     }
 }
 
-/* X <- (I + M)^-T X. */
-static void solve_upper(const float *m, ptrdiff_t c, ptrdiff_t d, float *x)
+/* X <- (I - M)^-T X. */
+static void solve_upper(const float *m, ptrdiff_t n, ptrdiff_t d, float *x)
 {
-    for (ptrdiff_t i0 = (c - 1) / BLOCK * BLOCK; i0 >= 0; i0 -= BLOCK) {
-        ptrdiff_t n = c - i0 < BLOCK ? c - i0 : BLOCK, below = c - i0 - n;
+    for (ptrdiff_t i0 = up(n, BLOCK) - BLOCK; i0 >= 0; i0 -= BLOCK) {
+        ptrdiff_t below = i0 + BLOCK;
 
-        if (below)
-            as_gemm_one(1, 0, n, d, below, -1, m + (i0 + n) * CHUNK + i0, CHUNK, x + (i0 + n) * d, d, 1, x + i0 * d, d);
-        for (ptrdiff_t i = i0 + n - 1; i >= i0; i--)
-            for (ptrdiff_t j = i + 1; j < i0 + n; j++) {
-                float f = -m[j * CHUNK + i];
+        if (below < n)
+            product(WHOLE, BLOCK, d, n - below, flipped(m + below * CHUNK + i0, CHUNK), (struct right){ x + below * d, d },
+                    (struct result){ x + i0 * d, d }, true);
+        for (ptrdiff_t l = 0; l < d; l += LANE) {
+            const float *block = m + i0 * CHUNK + i0;
+            float *at = x + i0 * d + l;
+            vec r[BLOCK];
 
-                for (ptrdiff_t l = 0; l < d; l++)
-                    x[i * d + l] = AS_FMA(f, x[j * d + l], x[i * d + l]);
-            }
+            UNROLLED for (int i = 0; i < BLOCK; i++)
+                r[i] = load(at + i * d);
+            UNROLLED for (int j = BLOCK - 1; j > 0; j--)
+                UNROLLED for (int i = 0; i < j; i++)
+                    r[i] = fma_of(all(block[j * CHUNK + i]), r[j], r[i]);
+            UNROLLED for (int i = 0; i < BLOCK; i++)
+                store(at + i * d, r[i]);
+        }
     }
 }
 
-/* y = V - (e^b K) S, the part of the right side that beta multiplies. */
-static void residual(struct piece p, struct size z, struct space w, const float *s, float *y)
+/* out (n, d) = sign beta_i x_i. */
+static void weigh(const float *x, ptrdiff_t n, ptrdiff_t d, const float *beta, float sign, float *out)
 {
-    for (ptrdiff_t i = 0; i < p.c; i++)
-        memcpy(y + i * z.dv, p.v + i * p.ldv, (size_t)z.dv * sizeof *y);
-    as_gemm_one(0, 0, p.c, z.dv, z.dk, -1, w.kb, z.dk, s, z.dv, 1, y, z.dv);
+    for (ptrdiff_t i = 0; i < n; i++)
+        for (ptrdiff_t j = 0; j < d; j += LANE)
+            store(out + i * d + j, all(sign * beta[i]) * load(x + i * d + j));
 }
 
-static void next_state(struct piece p, struct size z, struct space w, const float *n, float *s)
+static void forward_chunk(const struct as_call *c, struct size z, struct piece p, struct space w, float *r)
 {
-    float a = w.eb[p.c - 1];
+    ptrdiff_t n = p.n, d = z.vw;
+    float *y = c->y + p.at * z.dv;
+    struct result o = d == z.dv ? (struct result){ y, p.ldv } : (struct result){ w.y, d };
 
-    for (ptrdiff_t i = 0; i < z.dk * z.dv; i++)
-        s[i] *= a;
-    as_gemm_one(1, 0, z.dk, z.dv, p.c, 1, w.kd, z.dk, n, z.dv, 1, s, z.dv);
+    prepare(p, z, w, false);
+    for (ptrdiff_t i = 0; i < n * z.kw; i += LANE)
+        store(w.dx + i, -load(w.kb + i));
+    take(p.v, p.ldv, n, z.dv, NULL, r);
+    memset(r + n * d, 0, (size_t)((up(n, WIDE) - n) * d) * sizeof *r);
+    product(WHOLE, n, d, z.kw, plain(w.dx, z.kw), (struct right){ w.s, d }, (struct result){ r, d }, true);
+    solve_lower(w.m, n, d, r);
+    weigh(r, n, d, w.beta, 1, w.n);
+    product(WHOLE, n, d, z.kw, plain(w.qb, z.kw), (struct right){ w.s, d }, o, false);
+    product(LOWER, n, d, n, plain(w.a, CHUNK), (struct right){ w.n, d }, o, true);
+    for (ptrdiff_t i = 0; d != z.dv && i < n; i++)
+        memcpy(y + i * p.ldv, w.y + i * d, (size_t)z.dv * sizeof *y);
+    if (p.g)
+        scale(w.s, z.kw * d, w.before[n - 1]);
+    product(WHOLE, z.kw, d, n, flipped(w.kd, z.kw), (struct right){ w.n, d }, (struct result){ w.s, d }, true);
 }
 
 static void forward_row(const struct as_call *c, struct size z, struct space w, ptrdiff_t row)
 {
-    ptrdiff_t b = row / z.heads, h = row % z.heads, ss = z.dk * z.dv, steps = steps_of(c, z, b);
+    ptrdiff_t ss = z.kw * z.vw, steps = steps_of(c, z, row);
 
     memset(w.s, 0, (size_t)ss * sizeof *w.s);
-    for (ptrdiff_t t0 = 0, at = 0; t0 < steps; t0 += CHUNK, at++) {
-        struct piece p = piece_at(c, z, b, h, t0);
-        float *n = c->saved ? (float *)c->saved[NEW] + (row * z.time + t0) * z.dv : w.n;
-        float *y = c->y + ((b * z.time + t0) * z.heads + h) * z.dv;
-
+    for (ptrdiff_t t0 = 0, at = row * z.chunks; t0 < steps; t0 += CHUNK, at++) {
         if (c->saved)
-            memcpy((float *)c->saved[STATES] + (row * z.chunks + at) * ss, w.s, (size_t)ss * sizeof *w.s);
-        decays(p, z, w);
-        triangles(p, z, w);
-        residual(p, z, w, w.s, n);
-        for (ptrdiff_t i = 0; i < p.c; i++)
-            for (ptrdiff_t j = 0; j < z.dv; j++)
-                n[i * z.dv + j] *= w.beta[i];
-        solve_lower(w.m, p.c, z.dv, n);
-        as_gemm_one(0, 0, p.c, z.dv, z.dk, 1, w.qb, z.dk, w.s, z.dv, 0, y, p.ldv);
-        as_gemm_one(0, 0, p.c, z.dv, p.c, 1, w.a, CHUNK, n, z.dv, 1, y, p.ldv);
-        next_state(p, z, w, n, w.s);
+            memcpy((float *)c->saved[STATES] + at * ss, w.s, (size_t)ss * sizeof *w.s);
+        forward_chunk(c, z, piece_at(c, z, row, t0), w, c->saved ? (float *)c->saved[NEW] + at * CHUNK * z.vw : w.r);
     }
     for (ptrdiff_t t = steps; t < z.time; t++)
-        memset(c->y + ((b * z.time + t) * z.heads + h) * z.dv, 0, (size_t)z.dv * sizeof *c->y);
+        memset(c->y + piece_at(c, z, row, t).at * z.dv, 0, (size_t)z.dv * sizeof *c->y);
 }
 
 static double work(struct size z)
 {
     return (double)z.batch * (double)z.heads * (double)z.time *
-           (6.0 * (double)(z.dk * z.dv) + (double)CHUNK * (double)(4 * z.dk + 3 * z.dv));
+           (6.0 * (double)(z.dk * z.dv) + (double)CHUNK * (double)(2 * z.dk + 2 * z.dv)) / 8;
 }
 
 static void forward_lane(void *ctx, ptrdiff_t lane)
 {
     const struct as_call *c = ctx;
     struct size z = size_of(c->in);
-    struct space w = space_at((float *)c->scratch[0] + (size_t)lane * space_size(z), z);
+    struct space w = space_at(c, z, lane);
 
     for (ptrdiff_t row = lane; row < z.batch * z.heads; row += lanes(z))
         forward_row(c, z, w, row);
@@ -242,141 +275,128 @@ static void forward(const struct as_call *c)
 
 /* --- the way back ------------------------------------------------------------------------------------------ */
 
-static float dot(const float *x, const float *y, ptrdiff_t n)
+/* dA and dL over their triangles: to b, and scaled by the decays. */
+static void back_scores(struct piece p, struct space w)
 {
+    ptrdiff_t columns = up(p.n, WIDE);
+
+    for (ptrdiff_t i = 0; i < p.n; i++) {
+        float *dl = w.dl + i * CHUNK, *da = w.da + i * CHUNK;
+        const float *f = w.f + i * CHUNK, *l = w.l + i * CHUNK, *a = w.a + i * CHUNK;
+        ptrdiff_t end = up(i, LANE);
+        float own = da[i];
+        vec sum = { 0 };
+
+        memset(dl + i, 0, (size_t)(columns - i) * sizeof *dl);
+        memset(da + i, 0, (size_t)(columns - i) * sizeof *da);
+        for (ptrdiff_t j = 0; p.g && j < end; j += LANE) {
+            vec one = fma_of(load(dl + j), load(l + j), load(da + j) * load(a + j));
+
+            sum += one;
+            store(w.db + j, load(w.db + j) - one);
+            store(dl + j, load(dl + j) * load(f + j));
+            store(da + j, load(da + j) * load(f + j));
+        }
+        w.db[i] += lanes_sum(sum);
+        da[i] = own;                         /* G_ii = 1: nothing to b */
+    }
+}
+
+/* Gradients to q and k through A and L. */
+static void back_rows(struct piece p, struct size z, struct space w)
+{
+    ptrdiff_t n = p.n, d = z.kw;
+    struct result dk = { w.dk, d };
+
+    product(LOWER, n, d, n, plain(w.da, CHUNK), (struct right){ w.k, d }, (struct result){ w.dq, d }, false);
+    product(LOWER, n, d, n, plain(w.dl, CHUNK), (struct right){ w.k, d }, dk, false);
+    product(UPPER, n, d, n, flipped(w.dl, CHUNK), (struct right){ w.k, d }, dk, true);
+    product(UPPER, n, d, n, flipped(w.da, CHUNK), (struct right){ w.q, d }, dk, true);
+}
+
+/* to += by (left st): a gradient of scaled rows; with decay their products with the scaled rows go to b, with `sign`,
+ * and their sum is returned. */
+static float back_scaled(struct piece p, struct size z, struct space w, const float *left, const float *scaled,
+                         const float *by, float sign, float *to)
+{
+    ptrdiff_t d = z.kw;
     float sum = 0;
 
-#pragma omp simd reduction(+ : sum)
-    for (ptrdiff_t i = 0; i < n; i++)
-        sum += x[i] * y[i];
+    product(WHOLE, p.n, d, z.vw, plain(left, z.vw), (struct right){ w.st, d }, (struct result){ p.g ? w.dx : to, d },
+            !p.g);
+    for (ptrdiff_t i = 0; p.g && i < p.n; i++) {
+        float part = dot(w.dx + i * d, scaled + i * d, d);
+
+        w.db[i] += sign * part;
+        sum += part;
+    }
+    if (p.g)
+        give(w.dx, p.n, d, by, to, d);
     return sum;
 }
 
-/* Gradients through M and A: to k (into dk1), q, beta and b. On entry dm = dM, da = dA, any values above. */
-static void back_triangles(struct piece p, struct size z, struct space w, float *dq, float *dbeta)
+static void back_chunk(const struct as_call *c, struct size z, struct piece p, struct space w, const float *s,
+                       const float *r)
 {
-    ptrdiff_t c = p.c;
+    ptrdiff_t n = p.n, d = z.vw, columns = up(n, WIDE), ss = z.kw * d;
+    struct right dout = { w.y, d }, turned = { w.turned, CHUNK };
+    struct result ds = { w.ds, d };
+    float tail, sum = 0;
 
-    for (ptrdiff_t i = 0; i < c; i++) {
-        float *dm = w.dm + i * CHUNK, *da = w.da + i * CHUNK;
-        const float *f = w.f + i * CHUNK, *l = w.l + i * CHUNK, *a = w.a + i * CHUNK;
-        float beta = w.beta[i], held = dot(dm, l, i);
-
-        if (dbeta)
-            dbeta[i * p.ldh] += held;
-        w.db[i] += beta * held + dot(da, a, i);
-        for (ptrdiff_t j = 0; j < i; j++) {
-            w.db[j] -= beta * dm[j] * l[j] + da[j] * a[j];
-            dm[j] *= beta * f[j];
-            da[j] *= f[j];
-        }
-        memset(dm + i, 0, (size_t)(c - i) * sizeof *dm);
-        memset(da + i + 1, 0, (size_t)(c - i - 1) * sizeof *da);
+    prepare(p, z, w, true);
+    memset(w.db, 0, CHUNK * sizeof *w.db);
+    take(c->dy + p.at * z.dv, p.ldv, n, z.dv, NULL, w.y);
+    weigh(r, n, d, w.beta, 1, w.n);
+    transpose(w.n, d, n, d, w.turned, CHUNK);
+    product(UPPER, n, d, n, flipped(w.a, CHUNK), dout, (struct result){ w.z, d }, false);
+    product(WHOLE, n, d, z.kw, plain(w.kd, z.kw), (struct right){ w.ds, d }, (struct result){ w.z, d }, true);
+    memset(w.z + n * d, 0, (size_t)((columns - n) * d) * sizeof *w.z);
+    solve_upper(w.m, n, d, w.z);
+    weigh(w.z, n, d, w.beta, -1, w.x);
+    for (ptrdiff_t i = 0; c->dx[BETA] && i < n; i++)
+        c->dx[BETA][p.at + i * p.ldh] += dot(w.z + i * d, r + i * d, d);
+    product(TRIANGLE, n, columns, d, plain(w.y, d), turned, (struct result){ w.da, CHUNK }, false);
+    product(TRIANGLE, n, columns, d, plain(w.x, d), turned, (struct result){ w.dl, CHUNK }, false);
+    back_scores(p, w);
+    back_rows(p, z, w);
+    transpose(s, d, z.kw, d, w.st, z.kw);
+    back_scaled(p, z, w, w.y, w.qb, w.before, 1, w.dq);
+    back_scaled(p, z, w, w.x, w.kb, w.before, 1, w.dk);
+    transpose(w.ds, d, z.kw, d, w.st, z.kw);
+    tail = back_scaled(p, z, w, w.n, w.kd, w.after, -1, w.dk);
+    if (c->dx[Q])
+        give(w.dq, n, z.dk, NULL, c->dx[Q] + p.at * z.dk, p.ldk);
+    if (c->dx[K])
+        give(w.dk, n, z.dk, NULL, c->dx[K] + p.at * z.dk, p.ldk);
+    for (ptrdiff_t i = 0; c->dx[V] && i < n; i++)
+        for (ptrdiff_t j = 0; j < z.dv; j++)
+            c->dx[V][(p.at + i * p.ldh) * z.dv + j] -= w.x[i * d + j];
+    if (p.g) {
+        w.db[n - 1] += tail + w.before[n - 1] * dot(w.ds, s, ss);
+        scale(w.ds, ss, w.before[n - 1]);
     }
-    as_gemm_one(0, 0, c, z.dk, c, 1, w.dm, CHUNK, p.k, p.ldk, 0, w.dk1, z.dk);
-    as_gemm_one(1, 0, c, z.dk, c, 1, w.dm, CHUNK, p.k, p.ldk, 1, w.dk1, z.dk);
-    as_gemm_one(1, 0, c, z.dk, c, 1, w.da, CHUNK, p.q, p.ldk, 1, w.dk1, z.dk);
-    if (dq)
-        as_gemm_one(0, 0, c, z.dk, c, 1, w.da, CHUNK, p.k, p.ldk, 1, dq, p.ldk);
-}
-
-/* Adds rows scaled by e to a gradient, and their products with the scaled rows x to db (e is inside of x):
- * out_i += e_i d_i;  db_i += sign d_i . x_i. Returns the sum of d_i . x_i. */
-static float unscale(ptrdiff_t c, ptrdiff_t n, const float *d, const float *x, const float *e, float sign, float *db,
-                     float *out, ptrdiff_t ld)
-{
-    float all = 0;
-
-    for (ptrdiff_t i = 0; i < c; i++) {
-        float part = dot(d + i * n, x + i * n, n);
-
-        db[i] += sign * part;
-        all += part;
-        for (ptrdiff_t j = 0; out && j < n; j++)
-            out[i * ld + j] = AS_FMA(e[i], d[i * n + j], out[i * ld + j]);
-    }
-    return all;
-}
-
-/* dN, then through the solve: dY (gradient of beta Y's inner part, signed) in w.dn; dV, dbeta. */
-static void back_new(struct piece p, struct size z, struct space w, const float *s, const float *n, const float *dout,
-                     float *dv, float *dbeta)
-{
-    ptrdiff_t c = p.c;
-
-    as_gemm_one(1, 0, c, z.dv, c, 1, w.a, CHUNK, dout, p.ldv, 0, w.dn, z.dv);
-    as_gemm_one(0, 0, c, z.dv, z.dk, 1, w.kd, z.dk, w.ds, z.dv, 1, w.dn, z.dv);
-    as_gemm_one(0, 1, c, c, z.dv, 1, dout, p.ldv, n, z.dv, 0, w.da, CHUNK);
-    solve_upper(w.m, c, z.dv, w.dn);
-    as_gemm_one(0, 1, c, c, z.dv, -1, w.dn, z.dv, n, z.dv, 0, w.dm, CHUNK);
-    residual(p, z, w, s, w.y);
-    for (ptrdiff_t i = 0; i < c; i++) {
-        float *dn = w.dn + i * z.dv;
-
-        if (dbeta)
-            dbeta[i * p.ldh] += dot(dn, w.y + i * z.dv, z.dv);
-        for (ptrdiff_t j = 0; j < z.dv; j++) {
-            dn[j] *= w.beta[i];
-            if (dv)
-                dv[i * p.ldv + j] += dn[j];
-        }
-    }
-}
-
-static void back_chunk(const struct as_call *c, struct size z, struct piece p, struct space w, ptrdiff_t at,
-                       const float *s, const float *n)
-{
-    const float *dout = c->dy + at * z.dv;
-    float *dq = c->dx[Q] ? c->dx[Q] + at * z.dk : NULL, *dk = c->dx[K] ? c->dx[K] + at * z.dk : NULL;
-    float *dg = p.g && c->dx[G] ? c->dx[G] + at : NULL, tail, sum = 0;
-    ptrdiff_t ss = z.dk * z.dv, len = p.c;
-
-    decays(p, z, w);
-    triangles(p, z, w);
-    memset(w.db, 0, (size_t)len * sizeof *w.db);
-    back_new(p, z, w, s, n, dout, c->dx[V] ? c->dx[V] + at * z.dv : NULL, c->dx[BETA] ? c->dx[BETA] + at : NULL);
-    back_triangles(p, z, w, dq, c->dx[BETA] ? c->dx[BETA] + at : NULL);
-    for (ptrdiff_t i = 0; dk && i < len; i++)
-        for (ptrdiff_t j = 0; j < z.dk; j++)
-            dk[i * p.ldk + j] += w.dk1[i * z.dk + j];
-    /* Through e^b Q S, e^b K S and e^{b_C - b} K, in turn; dk2 holds the gradient of the scaled rows. */
-    as_gemm_one(0, 1, len, z.dk, z.dv, 1, dout, p.ldv, s, z.dv, 0, w.dk2, z.dk);
-    unscale(len, z.dk, w.dk2, w.qb, w.eb, 1, w.db, dq, p.ldk);
-    as_gemm_one(0, 1, len, z.dk, z.dv, -1, w.dn, z.dv, s, z.dv, 0, w.dk2, z.dk);
-    unscale(len, z.dk, w.dk2, w.kb, w.eb, 1, w.db, dk, p.ldk);
-    as_gemm_one(0, 1, len, z.dk, z.dv, 1, n, z.dv, w.ds, z.dv, 0, w.dk2, z.dk);
-    tail = unscale(len, z.dk, w.dk2, w.kd, w.ed, -1, w.db, dk, p.ldk);
-    w.db[len - 1] += tail + w.eb[len - 1] * dot(w.ds, s, ss);
-    /* dS of the chunk before. */
-    for (ptrdiff_t i = 0; i < ss; i++)
-        w.ds[i] *= w.eb[len - 1];
-    as_gemm_one(1, 0, z.dk, z.dv, len, 1, w.qb, z.dk, dout, p.ldv, 1, w.ds, z.dv);
-    as_gemm_one(1, 0, z.dk, z.dv, len, -1, w.kb, z.dk, w.dn, z.dv, 1, w.ds, z.dv);
-    for (ptrdiff_t i = len - 1; dg && i >= 0; i--) {
-        sum += w.db[i];
-        dg[i * p.ldh] += sum;
-    }
+    product(WHOLE, z.kw, d, n, flipped(w.qb, z.kw), dout, ds, true);
+    product(WHOLE, z.kw, d, n, flipped(w.kb, z.kw), (struct right){ w.x, d }, ds, true);
+    for (ptrdiff_t i = n - 1; p.g && c->dx[G] && i >= 0; i--)
+        c->dx[G][p.at + i * p.ldh] += sum += w.db[i];
 }
 
 static void backward_row(const struct as_call *c, struct size z, struct space w, ptrdiff_t row)
 {
-    ptrdiff_t b = row / z.heads, h = row % z.heads, ss = z.dk * z.dv;
+    ptrdiff_t ss = z.kw * z.vw;
 
     memset(w.ds, 0, (size_t)ss * sizeof *w.ds);
-    for (ptrdiff_t at = (steps_of(c, z, b) + CHUNK - 1) / CHUNK - 1; at >= 0; at--) {
-        ptrdiff_t t0 = at * CHUNK;
-
-        back_chunk(c, z, piece_at(c, z, b, h, t0), w, (b * z.time + t0) * z.heads + h,
+    for (ptrdiff_t at = up(steps_of(c, z, row), CHUNK) / CHUNK - 1; at >= 0; at--)
+        back_chunk(c, z, piece_at(c, z, row, at * CHUNK), w,
                    (const float *)c->saved[STATES] + (row * z.chunks + at) * ss,
-                   (const float *)c->saved[NEW] + (row * z.time + t0) * z.dv);
-    }
+                   (const float *)c->saved[NEW] + (row * z.chunks + at) * CHUNK * z.vw);
 }
 
 static void backward_lane(void *ctx, ptrdiff_t lane)
 {
     const struct as_call *c = ctx;
     struct size z = size_of(c->in);
-    struct space w = space_at((float *)c->scratch[0] + (size_t)lane * space_size(z), z);
+    struct space w = space_at(c, z, lane);
 
     for (ptrdiff_t row = lane; row < z.batch * z.heads; row += lanes(z))
         backward_row(c, z, w, row);

@@ -10,7 +10,7 @@
 #include <string.h>
 
 enum { Q, K, V, BETA, G };
-enum { SPAN = 16, WIDEST = 16, GROUP = 8 };  /* rows a piece of parallel work handles */
+enum { SPAN = 16, WIDEST = 16, GROUP = 8, MOST_HEADS = 2 };      /* GROUP: rows a piece of parallel work handles */
 
 struct size { ptrdiff_t batch, time, heads, dk, dv, spans; };
 
@@ -43,6 +43,11 @@ static void plan(struct as_room *r)
 typedef float lane8 __attribute__((vector_size(32)));
 #pragma GCC diagnostic ignored "-Wpsabi"     /* everything that passes one is inlined: no call, no ABI */
 #define INLINE static inline __attribute__((always_inline))
+#if defined(__clang__)
+#define UNROLLED _Pragma("unroll")
+#else
+#define UNROLLED _Pragma("GCC unroll 16")
+#endif
 
 INLINE lane8 load(const float *x, ptrdiff_t n)
 {
@@ -74,107 +79,136 @@ INLINE float sum8(lane8 v)
     return w[0] + w[1];
 }
 
-/* State: dk rows of `nb` lanes. One step: S <- a S; u = beta (v - k S); S <- S + k^T u. new may be old. */
-INLINE void advance(ptrdiff_t dk, int nb, const float *k, const lane8 *v, float beta, float a, const lane8 *old,
-                    lane8 *new)
+/* a * b + c lane by lane, one instruction where the level has it. */
+INLINE lane8 fma8(lane8 a, lane8 b, lane8 c)
 {
-    lane8 u[2];
+#if ASSAY_LEVEL > 0
+    lane8 r;
 
-    for (int l = 0; l < nb; l++) {
-        lane8 e = { 0 };
-
-        for (ptrdiff_t i = 0; i < dk; i++)
-            e += k[i] * (a * old[i * nb + l]);
-        u[l] = beta * (v[l] - e);
-    }
-    for (ptrdiff_t i = 0; i < dk; i++)
-        for (int l = 0; l < nb; l++)
-            new[i * nb + l] = a * old[i * nb + l] + k[i] * u[l];
+    for (int l = 0; l < 8; l++)
+        r[l] = AS_FMA(a[l], b[l], c[l]);
+    return r;
+#else
+    return a * b + c;
+#endif
 }
 
-INLINE void forward_row(const struct as_call *c, struct size z, ptrdiff_t row, ptrdiff_t dk, int nb)
+INLINE lane8 all(float a) { return a - (lane8){ 0 }; }
+
+/* sum_i f_i x_i for i < n, rows `step` apart: four chains, since each would wait for itself. */
+INLINE lane8 combine(ptrdiff_t n, const float *f, const lane8 *x, int step)
+{
+    lane8 sum[4] = { { 0 }, { 0 }, { 0 }, { 0 } };
+
+    UNROLLED for (ptrdiff_t i = 0; i < n; i++)
+        sum[i & 3] = fma8(all(f[i]), x[i * step], sum[i & 3]);
+    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+}
+
+/* State: dk rows of `nb` lanes. One step: S <- a S; u = beta (v - k S); S <- S + k^T u. new may be old. */
+INLINE void advance(ptrdiff_t dk, int nb, const float *k, const lane8 *v, float beta, float a, const lane8 *old,
+                    lane8 *new, lane8 *u)
+{
+    UNROLLED for (int l = 0; l < nb; l++)
+        u[l] = all(beta) * fma8(all(-a), combine(dk, k, old + l, nb), v[l]);
+    UNROLLED for (ptrdiff_t i = 0; i < dk; i++)
+        UNROLLED for (int l = 0; l < nb; l++)
+            new[i * nb + l] = fma8(all(k[i]), u[l], all(a) * old[i * nb + l]);
+}
+
+/* The rows of one piece of work that have the same length are independent: `heads` of them are carried side by side,
+ * so that one's arithmetic fills the other's waiting. All stand at the same batch, head by head. */
+INLINE void forward_rows(const struct as_call *c, struct size z, ptrdiff_t row, const int heads, ptrdiff_t dk, int nb)
 {
     const float *decay = c->scratch[0];
     ptrdiff_t b = row / z.heads, h = row % z.heads, dv = z.dv, time = c->length ? c->length[b] : z.time;
-    lane8 s[WIDEST * 2] = { { 0 } };
+    lane8 s[MOST_HEADS][WIDEST * 2] = { { { 0 } } };
 
-    for (ptrdiff_t t = 0; t < z.time; t++) {
-        ptrdiff_t p = (b * z.time + t) * z.heads + h;
-        const float *q = c->x[Q] + p * dk;
-        float *y = c->y + p * dv;
-        lane8 v[2];
+    for (ptrdiff_t t = 0; t < time; t++)
+        UNROLLED for (int r = 0; r < heads; r++) {
+            ptrdiff_t p = (b * z.time + t) * z.heads + h + r;
+            float *y = c->y + p * dv;
+            lane8 v[2], u[2];
 
-        if (t >= time) {
-            memset(y, 0, (size_t)dv * sizeof *y);
-            continue;
+            if (c->saved && t % SPAN == 0)
+                UNROLLED for (ptrdiff_t i = 0; i < dk * nb; i++)
+                    memcpy((float *)c->saved[0] + (((row + r) * z.spans + t / SPAN) * dk * nb + i) * 8, &s[r][i], sizeof **s);
+            UNROLLED for (int l = 0; l < nb; l++)
+                v[l] = load(c->x[V] + p * dv + 8 * l, dv - 8 * l);
+            advance(dk, nb, c->x[K] + p * dk, v, c->x[BETA][p], c->n_in > G ? decay[p] : 1, s[r], s[r], u);
+            UNROLLED for (int l = 0; l < nb; l++) {
+                lane8 o = combine(dk, c->x[Q] + p * dk, s[r] + l, nb);
+
+                memcpy(y + 8 * l, &o, dv - 8 * l >= 8 ? 32 : (size_t)(dv - 8 * l) * sizeof *y);
+            }
         }
-        if (c->saved && t % SPAN == 0)
-            memcpy((float *)c->saved[0] + (row * z.spans + t / SPAN) * dk * nb * 8, s, (size_t)(dk * nb) * sizeof *s);
-        for (int l = 0; l < nb; l++)
-            v[l] = load(c->x[V] + p * dv + 8 * l, dv - 8 * l);
-        advance(dk, nb, c->x[K] + p * dk, v, c->x[BETA][p], c->n_in > G ? decay[p] : 1, s, s);
-        for (int l = 0; l < nb; l++) {
-            lane8 o = { 0 };
-
-            for (ptrdiff_t i = 0; i < dk; i++)
-                o += q[i] * s[i * nb + l];
-            memcpy(y + 8 * l, &o, dv - 8 * l >= 8 ? 32 : (size_t)(dv - 8 * l) * sizeof *y);
-        }
-    }
+    for (ptrdiff_t t = time; t < z.time; t++)
+        memset(c->y + ((b * z.time + t) * z.heads + h) * dv, 0, (size_t)(heads * dv) * sizeof *c->y);
 }
 
-/* The way back through one step at position p; ds: dS_t in, dS_{t-1} out. old: S_{t-1}, new: S_t. */
+/* Eight vectors of eight, each summed up: one vector. */
+INLINE lane8 sums(const lane8 *x)
+{
+    lane8 two[4], four[2];
+
+    UNROLLED for (int i = 0; i < 4; i++)
+        two[i] = __builtin_shufflevector(x[2 * i], x[2 * i + 1], 0, 8, 2, 10, 4, 12, 6, 14) +
+                 __builtin_shufflevector(x[2 * i], x[2 * i + 1], 1, 9, 3, 11, 5, 13, 7, 15);
+    UNROLLED for (int i = 0; i < 2; i++)
+        four[i] = __builtin_shufflevector(two[2 * i], two[2 * i + 1], 0, 1, 8, 9, 4, 5, 12, 13) +
+                  __builtin_shufflevector(two[2 * i], two[2 * i + 1], 2, 3, 10, 11, 6, 7, 14, 15);
+    return __builtin_shufflevector(four[0], four[1], 0, 1, 2, 3, 8, 9, 10, 11) +
+           __builtin_shufflevector(four[0], four[1], 4, 5, 6, 7, 12, 13, 14, 15);
+}
+
+/* The way back through one step at position p; ds: dS_t in, dS_{t-1} out. old: S_{t-1}, new: S_t, u as advance() had
+ * it. */
 INLINE void retreat(const struct as_call *c, ptrdiff_t p, ptrdiff_t dk, int nb, ptrdiff_t dv, float a,
-                    const lane8 *old, const lane8 *new, lane8 *ds)
+                    const lane8 *old, const lane8 *new, const lane8 *u, lane8 *ds)
 {
     const float *q = c->x[Q] + p * dk, *k = c->x[K] + p * dk;
-    float beta = c->x[BETA][p], dbeta = 0, dg = 0;
-    lane8 u[2], de[2], dy[2], sum = { 0 };
+    float beta = c->x[BETA][p], dbeta = 0;
+    lane8 de[2] = { { 0 } }, dy[2] = { { 0 } }, sum = { 0 }, dq[WIDEST] = { { 0 } }, dkey[WIDEST] = { { 0 } };
 
-    for (int l = 0; l < nb; l++) {
-        lane8 e = { 0 }, du = { 0 }, v = load(c->x[V] + p * dv + 8 * l, dv - 8 * l);
+    UNROLLED for (int l = 0; l < nb; l++) {
+        lane8 du, v = load(c->x[V] + p * dv + 8 * l, dv - 8 * l);
 
         dy[l] = load(c->dy + p * dv + 8 * l, dv - 8 * l);
-        for (ptrdiff_t i = 0; i < dk; i++) {
-            ds[i * nb + l] += q[i] * dy[l];
-            e += k[i] * (a * old[i * nb + l]);
-            du += k[i] * ds[i * nb + l];
-        }
-        u[l] = beta * (v - e);
-        de[l] = -beta * du;
-        dbeta += sum8(du * (v - e));
+        UNROLLED for (ptrdiff_t i = 0; i < dk; i++)
+            ds[i * nb + l] = fma8(all(q[i]), dy[l], ds[i * nb + l]);
+        du = combine(dk, k, ds + l, nb);
+        de[l] = all(-beta) * du;
+        dbeta += sum8(du * fma8(all(-a), combine(dk, k, old + l, nb), v));
         if (c->dx[V])
             store_add(c->dx[V] + p * dv + 8 * l, dv - 8 * l, -de[l]);
     }
-    for (ptrdiff_t i = 0; i < dk; i++) {
-        lane8 dq = { 0 }, dkey = { 0 };
+    UNROLLED for (ptrdiff_t i = 0; i < dk; i++)
+        UNROLLED for (int l = 0; l < nb; l++) {
+            lane8 before = all(a) * old[i * nb + l], d = ds[i * nb + l];
 
-        for (int l = 0; l < nb; l++) {
-            lane8 before = a * old[i * nb + l], d = ds[i * nb + l];
-
-            dq += dy[l] * new[i * nb + l];
-            dkey += u[l] * d + de[l] * before;
-            d += k[i] * de[l];
-            sum += d * before;
-            ds[i * nb + l] = d * a;
+            dq[i] = fma8(dy[l], new[i * nb + l], dq[i]);
+            dkey[i] = fma8(u[l], d, fma8(de[l], before, dkey[i]));
+            d = fma8(all(k[i]), de[l], d);
+            sum = fma8(d, before, sum);
+            ds[i * nb + l] = d * all(a);
         }
+    UNROLLED for (ptrdiff_t i = 0; i < dk; i += 8) {
         if (c->dx[Q])
-            c->dx[Q][p * dk + i] += sum8(dq);
+            store_add(c->dx[Q] + p * dk + i, dk - i, sums(dq + i));
         if (c->dx[K])
-            c->dx[K][p * dk + i] += sum8(dkey);
+            store_add(c->dx[K] + p * dk + i, dk - i, sums(dkey + i));
     }
-    dg = sum8(sum);
     if (c->dx[BETA])
         c->dx[BETA][p] += dbeta;
     if (c->n_in > G && c->dx[G])
-        c->dx[G][p] += dg;
+        c->dx[G][p] += sum8(sum);
 }
 
 INLINE void backward_row(const struct as_call *c, struct size z, ptrdiff_t row, ptrdiff_t dk, int nb)
 {
     const float *decay = c->scratch[0];
     ptrdiff_t b = row / z.heads, h = row % z.heads, ss = dk * nb, dv = z.dv, time = c->length ? c->length[b] : z.time;
-    lane8 state[(SPAN + 1) * WIDEST * 2], ds[WIDEST * 2] = { { 0 } };
+    lane8 state[(SPAN + 1) * WIDEST * 2], u[SPAN * 2], ds[WIDEST * 2] = { { 0 } };
 
     for (ptrdiff_t span = (time - 1) / SPAN; time > 0 && span >= 0; span--) {
         ptrdiff_t from = span * SPAN, n = time - from < SPAN ? time - from : SPAN;
@@ -187,35 +221,68 @@ INLINE void backward_row(const struct as_call *c, struct size z, ptrdiff_t row, 
             for (int l = 0; l < nb; l++)
                 v[l] = load(c->x[V] + p * dv + 8 * l, dv - 8 * l);
             advance(dk, nb, c->x[K] + p * dk, v, c->x[BETA][p], c->n_in > G ? decay[p] : 1, state + i * ss,
-                    state + (i + 1) * ss);
+                    state + (i + 1) * ss, u + i * nb);
         }
         for (ptrdiff_t i = n - 1; i >= 0; i--) {
             ptrdiff_t p = (b * z.time + from + i) * z.heads + h;
 
-            retreat(c, p, dk, nb, dv, c->n_in > G ? decay[p] : 1, state + i * ss, state + (i + 1) * ss, ds);
+            retreat(c, p, dk, nb, dv, c->n_in > G ? decay[p] : 1, state + i * ss, state + (i + 1) * ss, u + i * nb, ds);
         }
     }
 }
 
 /* The common widths as constants, so that the loops over the key unroll. */
-static void piece(const struct as_call *c, ptrdiff_t group, bool back)
+static void forward_group(const struct as_call *c, struct size z, ptrdiff_t row, ptrdiff_t end)
 {
-    struct size z = size_of(c->in);
-    ptrdiff_t end = (group + 1) * GROUP < z.batch * z.heads ? (group + 1) * GROUP : z.batch * z.heads;
     int nb = z.dv > 8 ? 2 : 1;
 
-    for (ptrdiff_t row = group * GROUP; row < end; row++) {
+    while (row < end) {
+        bool pair = row + 1 < end && row % z.heads + 1 < z.heads;
+
         if (z.dk == 8 && nb == 1)
-            back ? backward_row(c, z, row, 8, 1) : forward_row(c, z, row, 8, 1);
+            pair ? forward_rows(c, z, row, 2, 8, 1) : forward_rows(c, z, row, 1, 8, 1);
         else if (z.dk == 16 && nb == 2)
-            back ? backward_row(c, z, row, 16, 2) : forward_row(c, z, row, 16, 2);
+            forward_rows(c, z, row, 1, 16, 2), pair = false;
         else
-            back ? backward_row(c, z, row, z.dk, nb) : forward_row(c, z, row, z.dk, nb);
+            forward_rows(c, z, row, 1, z.dk, nb), pair = false;
+        row += pair ? 2 : 1;
     }
 }
 
-static void forward_piece(void *ctx, ptrdiff_t i) { piece(ctx, i, false); }
-static void backward_piece(void *ctx, ptrdiff_t i) { piece(ctx, i, true); }
+static void backward_group(const struct as_call *c, struct size z, ptrdiff_t row, ptrdiff_t end)
+{
+    int nb = z.dv > 8 ? 2 : 1;
+
+    for (; row < end; row++) {
+        if (z.dk == 8 && nb == 1)
+            backward_row(c, z, row, 8, 1);
+        else if (z.dk == 16 && nb == 2)
+            backward_row(c, z, row, 16, 2);
+        else
+            backward_row(c, z, row, z.dk, nb);
+    }
+}
+
+static ptrdiff_t end_of(struct size z, ptrdiff_t group)
+{
+    return (group + 1) * GROUP < z.batch * z.heads ? (group + 1) * GROUP : z.batch * z.heads;
+}
+
+static void forward_piece(void *ctx, ptrdiff_t i)
+{
+    const struct as_call *c = ctx;
+    struct size z = size_of(c->in);
+
+    forward_group(c, z, i * GROUP, end_of(z, i));
+}
+
+static void backward_piece(void *ctx, ptrdiff_t i)
+{
+    const struct as_call *c = ctx;
+    struct size z = size_of(c->in);
+
+    backward_group(c, z, i * GROUP, end_of(z, i));
+}
 
 static void run(const struct as_call *c, double flop, void (*body)(void *, ptrdiff_t))
 {

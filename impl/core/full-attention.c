@@ -30,7 +30,7 @@ static const struct as_variant variant = {
                .departs = "projections, heads and positions are the layer's", .year = 2017 },
     .options = options,
     .opt_size = sizeof(struct opt),
-    .ports = ports,
+    .ports = ports, .samples = samples,
     .promises = AS_PADDING_SAFE,
     .check = check,
     .plan = plan,

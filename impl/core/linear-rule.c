@@ -17,6 +17,10 @@ enum { Q, K, V, G, PORTS };                  /* q, k (batch, time, heads, dk), v
 enum { S };
 
 static const char *const ports[] = { "q", "k", "v", "g", NULL };
+static const struct as_sample samples[] = {
+    { 2, { 2, 5 }, .sd = 0.5 }, { 2, { 2, 5 }, .sd = 0.5 }, { 2, { 2, 3 }, .sd = 0.5 },
+    { 1, { 2 }, .lo = -0.5, .optional = true },
+};
 
 static const char *check(const void *opt, int n_in, const struct as_spec *in)
 {
@@ -218,7 +222,7 @@ static const struct as_variant variant = {
     .paper = { .key = "katharopoulos2020linear", .title = "Transformers are RNNs: Fast Autoregressive Transformers with "
                "Linear Attention", .url = "https://arxiv.org/abs/2006.16236", .where = "eq. 16-20; Sun et al. 2023, eq. 6",
                .departs = "feature map and normaliser are the layer's", .year = 2020 },
-    .ports = ports,
+    .ports = ports, .samples = samples,
     .promises = AS_CAUSAL | AS_PADDING_SAFE,
     .check = check,
     .plan = plan,

@@ -2,63 +2,83 @@
  *
  * Within a chunk with state S before it, b_i = g_1 + ... + g_i, A_ij = exp(b_i - b_j) q_i.k_j for j <= i:
  *     O = (e^b Q) S + A V          S <- e^{b_C} S + (e^{b_C - b} K)^T V
+ * and back:
+ *     dA = dO V^T   d(e^b Q) = dO S^T   d(e^{b_C - b} K) = V dS^T   dV = A^T dO + (e^{b_C - b} K) dS
+ *     dS <- e^{b_C} dS + (e^b Q)^T dO
  * Only the states at the chunks' starts are kept for the way back.
  */
-#include <assay/kernel.h>
-#include <assay/layer.h>
-#include <assay/parallel.h>
-#include <string.h>
+#include "chunk.h"
 
 enum { Q, K, V, G };
-enum { CHUNK = 64 };
 
-struct size { ptrdiff_t batch, time, heads, dk, dv, chunks; };
+struct size { ptrdiff_t batch, time, heads, dk, dv, chunks, kw, vw; };   /* kw, vw: widths rounded up */
 
 static struct size size_of(const struct as_spec *in)
 {
-    ptrdiff_t time = in[Q].dim[1];
+    ptrdiff_t time = in[Q].dim[1], dk = in[Q].dim[3], dv = in[V].dim[3];
 
-    return (struct size){ in[Q].dim[0], time, in[Q].dim[2], in[Q].dim[3], in[V].dim[3], (time + CHUNK - 1) / CHUNK };
+    return (struct size){ in[Q].dim[0], time, in[Q].dim[2], dk, dv, up(time, CHUNK) / CHUNK, up(dk, WIDE), up(dv, WIDE) };
 }
 
-struct space {                               /* scratch of one lane */
-    float *f, *a, *da;                       /* (C, C) */
-    float *qb, *kd, *dx;                     /* (C, dk) */
-    float *s, *ds;                           /* (dk, dv) */
-    float *e, *eb, *ed, *db;                 /* (C): e^g, e^b, e^{b_C - b}, the gradient of b */
+/* Scratch of one lane. qb, kd: e^b Q, e^{b_C - b} K; without decay Q and K. */
+struct space {
+    float *f, *a, *da;                       /* (C, C): G, A and its gradient */
+    float *q, *k, *qb, *kd, *dq, *dk, *dx;   /* (C, kw) */
+    float *v, *y, *dv;                       /* (C, vw); y: dO on the way back */
+    float *s, *ds, *st;                      /* (kw, vw), S^T (vw, kw) */
+    float *turned;                           /* K^T (kw, C) or V^T (vw, C) */
+    float *e, *before, *after, *db;          /* (C): e^g, e^b, e^{b_C - b}, the gradient of b */
 };
+
+enum { SQUARES = 3, KEYS = 7, VALUES = 3, VECTORS = 4 };
 
 static size_t space_size(struct size z)
 {
-    return 3 * CHUNK * CHUNK + 3 * CHUNK * (size_t)z.dk + 2 * (size_t)(z.dk * z.dv) + 4 * CHUNK;
+    return (size_t)(SQUARES * CHUNK * CHUNK + KEYS * CHUNK * z.kw + VALUES * CHUNK * z.vw + 3 * z.kw * z.vw +
+                    CHUNK * (z.kw > z.vw ? z.kw : z.vw) + VECTORS * CHUNK);
 }
 
-static struct space space_at(float *p, struct size z)
+static struct space space_at(const struct as_call *c, struct size z, ptrdiff_t lane)
 {
+    float *p = (float *)c->scratch[0] + (size_t)lane * space_size(z), *key[KEYS];
     struct space w;
-    ptrdiff_t cc = CHUNK * CHUNK, ck = CHUNK * z.dk, ss = z.dk * z.dv;
 
-    w.f = p; w.a = p + cc; w.da = p + 2 * cc; p += 3 * cc;
-    w.qb = p; w.kd = p + ck; w.dx = p + 2 * ck; p += 3 * ck;
-    w.s = p; w.ds = p + ss; p += 2 * ss;
-    w.e = p; w.eb = p + CHUNK; w.ed = p + 2 * CHUNK; w.db = p + 3 * CHUNK;
+    w.f = cut(&p, CHUNK * CHUNK);
+    w.a = cut(&p, CHUNK * CHUNK);
+    w.da = cut(&p, CHUNK * CHUNK);
+    for (int i = 0; i < KEYS; i++)
+        key[i] = cut(&p, CHUNK * z.kw);
+    w.q = key[0]; w.k = key[1]; w.dq = key[2]; w.dk = key[3]; w.dx = key[4];
+    w.qb = c->n_in > G ? key[5] : w.q;
+    w.kd = c->n_in > G ? key[6] : w.k;
+    w.v = cut(&p, CHUNK * z.vw);
+    w.y = cut(&p, CHUNK * z.vw);
+    w.dv = cut(&p, CHUNK * z.vw);
+    w.s = cut(&p, z.kw * z.vw);
+    w.ds = cut(&p, z.kw * z.vw);
+    w.st = cut(&p, z.kw * z.vw);
+    w.turned = cut(&p, CHUNK * (z.kw > z.vw ? z.kw : z.vw));
+    w.e = p; w.before = p + CHUNK; w.after = p + 2 * CHUNK; w.db = p + 3 * CHUNK;
     return w;
 }
 
-static ptrdiff_t lanes(struct size z) { return z.batch * z.heads < 16 ? z.batch * z.heads : 16; }
+/* Rows (batch times heads) are dealt to at most 16 lanes; each lane has one scratch, warm from row to row. */
+static ptrdiff_t lanes(struct size z) { return least(z.batch * z.heads, 16); }
 
 static void plan(struct as_room *r)
 {
     struct size z = size_of(r->in);
+    size_t chunks = as_size(as_size((size_t)z.batch, (size_t)z.heads), (size_t)z.chunks);
 
     if (r->gradients)
-        r->saved[0] = as_size(as_size((size_t)(z.batch * z.heads), (size_t)z.chunks), (size_t)(z.dk * z.dv));
+        r->saved[0] = as_size(chunks, (size_t)(z.kw * z.vw));
     r->scratch[0] = as_size((size_t)lanes(z), space_size(z));
 }
 
-struct piece { const float *q, *k, *v, *g; ptrdiff_t at, c, ldk, ldv, ldh; };
+/* One chunk of one head. Row i of q is q + i ldk. */
+struct piece { const float *q, *k, *v, *g; ptrdiff_t at, n, ldk, ldv, ldh; };
 
-/* Steps of a row that are worked on: what stands in the padding is neither read nor given anything but 0. */
+/* Steps of a sequence that are worked on: what stands in the padding is neither read nor given anything but 0. */
 static ptrdiff_t steps_of(const struct as_call *c, struct size z, ptrdiff_t row)
 {
     return c->length ? c->length[row / z.heads] : z.time;
@@ -66,164 +86,166 @@ static ptrdiff_t steps_of(const struct as_call *c, struct size z, ptrdiff_t row)
 
 static struct piece piece_at(const struct as_call *c, struct size z, ptrdiff_t row, ptrdiff_t t0)
 {
-    ptrdiff_t left = steps_of(c, z, row) - t0;
     ptrdiff_t p = (row / z.heads * z.time + t0) * z.heads + row % z.heads;
 
     return (struct piece){ .q = c->x[Q] + p * z.dk, .k = c->x[K] + p * z.dk, .v = c->x[V] + p * z.dv,
                            .g = c->n_in > G ? c->x[G] + p : NULL, .at = p,
-                           .c = left < CHUNK ? left : CHUNK, .ldk = z.heads * z.dk,
+                           .n = least(CHUNK, steps_of(c, z, row) - t0), .ldk = z.heads * z.dk,
                            .ldv = z.heads * z.dv, .ldh = z.heads };
 }
 
-/* a, its products from the chunk's start and to its end, the rows they scale, F and A. Products of a, not exponentials
- * of differences of sums of g: where much is forgotten those sums are large and their differences lose their digits. */
+/* Rows and their scaled copies, decays, and A with zeros above its diagonal. */
 static void prepare(struct piece p, struct size z, struct space w)
 {
-    float before = 1, after = 1;
+    ptrdiff_t n = p.n, columns = up(n, WIDE);
 
-    for (ptrdiff_t i = 0; i < p.c; i++)
-        w.e[i] = p.g ? p.g[i * p.ldh] : 0;
-    as_vexp(p.c, w.e, w.e);
-    for (ptrdiff_t i = 0; i < p.c; i++)
-        w.eb[i] = before *= w.e[i];
-    for (ptrdiff_t i = p.c - 1; i >= 0; i--) {
-        w.ed[i] = after;
-        after *= w.e[i];
+    take(p.q, p.ldk, n, z.dk, NULL, w.q);
+    take(p.k, p.ldk, n, z.dk, NULL, w.k);
+    take(p.v, p.ldv, n, z.dv, NULL, w.v);
+    if (p.g) {
+        decays(p.g, p.ldh, n, w.e, w.before, w.after);
+        take(p.q, p.ldk, n, z.dk, w.before, w.qb);
+        take(p.k, p.ldk, n, z.dk, w.after, w.kd);
     }
-    for (ptrdiff_t i = 0; i < p.c; i++)
-        for (ptrdiff_t j = 0; j < z.dk; j++) {
-            w.qb[i * z.dk + j] = w.eb[i] * p.q[i * p.ldk + j];
-            w.kd[i * z.dk + j] = w.ed[i] * p.k[i * p.ldk + j];
-        }
-    as_gemm_one(0, 1, p.c, p.c, z.dk, 1, p.q, p.ldk, p.k, p.ldk, 0, w.a, CHUNK);
-    for (ptrdiff_t i = 0; i < p.c; i++) {
+    transpose(w.k, z.kw, n, z.kw, w.turned, CHUNK);
+    product(TRIANGLE, n, columns, z.kw, plain(w.q, z.kw), (struct right){ w.turned, CHUNK },
+            (struct result){ w.a, CHUNK }, false);
+    for (ptrdiff_t i = 0; i < n; i++) {
         float *a = w.a + i * CHUNK, *f = w.f + i * CHUNK;
 
-        for (ptrdiff_t j = 0; j < i; j++)
-            f[j] = p.g ? w.e[i] * f[j - CHUNK] : 1;
-        f[i] = 1;
-        for (ptrdiff_t j = 0; p.g && j < i; j++)
-            a[j] *= f[j];
-        memset(a + i + 1, 0, (size_t)(p.c - i - 1) * sizeof *a);
+        memset(a + i + 1, 0, (size_t)(columns - i - 1) * sizeof *a);
+        if (p.g)
+            decay_row(i, w.e[i], f);
+        for (ptrdiff_t j = 0; p.g && j < up(i, LANE); j += LANE)
+            store(a + j, load(a + j) * load(f + j));
     }
 }
 
-static void scale(float *s, ptrdiff_t n, float a)
+static void forward_chunk(const struct as_call *c, struct size z, struct piece p, struct space w)
 {
-    for (ptrdiff_t i = 0; i < n; i++)
-        s[i] *= a;
+    ptrdiff_t n = p.n, d = z.vw;
+    float *y = c->y + p.at * z.dv;
+    struct result o = d == z.dv ? (struct result){ y, p.ldv } : (struct result){ w.y, d };
+
+    prepare(p, z, w);
+    product(WHOLE, n, d, z.kw, plain(w.qb, z.kw), (struct right){ w.s, d }, o, false);
+    product(LOWER, n, d, n, plain(w.a, CHUNK), (struct right){ w.v, d }, o, true);
+    for (ptrdiff_t i = 0; d != z.dv && i < n; i++)
+        memcpy(y + i * p.ldv, w.y + i * d, (size_t)z.dv * sizeof *y);
+    if (p.g)
+        scale(w.s, z.kw * d, w.before[n - 1]);
+    product(WHOLE, z.kw, d, n, flipped(w.kd, z.kw), (struct right){ w.v, d }, (struct result){ w.s, d }, true);
 }
 
 static void forward_row(const struct as_call *c, struct size z, struct space w, ptrdiff_t row)
 {
-    ptrdiff_t ss = z.dk * z.dv, steps = steps_of(c, z, row);
+    ptrdiff_t ss = z.kw * z.vw, steps = steps_of(c, z, row);
 
     memset(w.s, 0, (size_t)ss * sizeof *w.s);
-    for (ptrdiff_t t0 = 0, n = 0; t0 < steps; t0 += CHUNK, n++) {
-        struct piece p = piece_at(c, z, row, t0);
-        float *y = c->y + p.at * z.dv;
-
+    for (ptrdiff_t t0 = 0, at = row * z.chunks; t0 < steps; t0 += CHUNK, at++) {
         if (c->saved)
-            memcpy((float *)c->saved[0] + (row * z.chunks + n) * ss, w.s, (size_t)ss * sizeof *w.s);
-        prepare(p, z, w);
-        as_gemm_one(0, 0, p.c, z.dv, z.dk, 1, w.qb, z.dk, w.s, z.dv, 0, y, p.ldv);
-        as_gemm_one(0, 0, p.c, z.dv, p.c, 1, w.a, CHUNK, p.v, p.ldv, 1, y, p.ldv);
-        scale(w.s, ss, w.eb[p.c - 1]);
-        as_gemm_one(1, 0, z.dk, z.dv, p.c, 1, w.kd, z.dk, p.v, p.ldv, 1, w.s, z.dv);
+            memcpy((float *)c->saved[0] + at * ss, w.s, (size_t)ss * sizeof *w.s);
+        forward_chunk(c, z, piece_at(c, z, row, t0), w);
     }
     for (ptrdiff_t t = steps; t < z.time; t++)
-        memset(c->y + ((row / z.heads * z.time + t) * z.heads + row % z.heads) * z.dv, 0, (size_t)z.dv * sizeof *c->y);
-}
-
-static float dot(const float *x, const float *y, ptrdiff_t n)
-{
-    float sum = 0;
-
-#pragma omp simd reduction(+ : sum)
-    for (ptrdiff_t i = 0; i < n; i++)
-        sum += x[i] * y[i];
-    return sum;
-}
-
-/* Rows scaled by e: out_i += e_i d_i, db_i += sign d_i.x_i; returns the sum of d_i.x_i. */
-static float unscale(ptrdiff_t c, ptrdiff_t n, const float *d, const float *x, const float *e, float sign, float *db,
-                     float *out, ptrdiff_t ld)
-{
-    float all = 0;
-
-    for (ptrdiff_t i = 0; i < c; i++) {
-        float part = dot(d + i * n, x + i * n, n);
-
-        db[i] += sign * part;
-        all += part;
-        for (ptrdiff_t j = 0; out && j < n; j++)
-            out[i * ld + j] = AS_FMA(e[i], d[i * n + j], out[i * ld + j]);
-    }
-    return all;
+        memset(c->y + piece_at(c, z, row, t).at * z.dv, 0, (size_t)z.dv * sizeof *c->y);
 }
 
 /* dA over its triangle: to b, and scaled by the decays for q and k. */
 static void back_scores(struct piece p, struct space w)
 {
-    for (ptrdiff_t i = 0; i < p.c; i++) {
-        float *da = w.da + i * CHUNK;
-        const float *a = w.a + i * CHUNK, *f = w.f + i * CHUNK;
+    ptrdiff_t columns = up(p.n, WIDE);
 
-        w.db[i] += dot(da, a, i);
-        for (ptrdiff_t j = 0; j < i; j++) {
-            w.db[j] -= da[j] * a[j];
-            da[j] *= f[j];
+    for (ptrdiff_t i = 0; i < p.n; i++) {
+        float *da = w.da + i * CHUNK, own = da[i];
+        const float *a = w.a + i * CHUNK, *f = w.f + i * CHUNK;
+        vec sum = { 0 };
+
+        memset(da + i, 0, (size_t)(columns - i) * sizeof *da);
+        for (ptrdiff_t j = 0; p.g && j < up(i, LANE); j += LANE) {
+            vec one = load(da + j) * load(a + j);
+
+            sum += one;
+            store(w.db + j, load(w.db + j) - one);
+            store(da + j, load(da + j) * load(f + j));
         }
-        memset(da + i + 1, 0, (size_t)(p.c - i - 1) * sizeof *da);
+        w.db[i] += lanes_sum(sum);
+        da[i] = own;                         /* G_ii = 1: nothing to b */
     }
 }
 
-static void back_chunk(const struct as_call *c, struct size z, struct space w, struct piece p, const float *s)
+/* to += by (left st): a gradient of scaled rows; with decay their products with the scaled rows go to b, with `sign`,
+ * and their sum is returned. */
+static float back_scaled(struct piece p, struct size z, struct space w, const float *left, const float *scaled,
+                         const float *by, float sign, float *to)
 {
-    const float *dout = c->dy + p.at * z.dv;
-    float *dq = c->dx[Q] ? c->dx[Q] + p.at * z.dk : NULL, *dk = c->dx[K] ? c->dx[K] + p.at * z.dk : NULL;
-    float *dv = c->dx[V] ? c->dx[V] + p.at * z.dv : NULL, *dg = p.g && c->dx[G] ? c->dx[G] + p.at : NULL, sum = 0, tail;
-    ptrdiff_t n = p.c, ss = z.dk * z.dv;
+    ptrdiff_t d = z.kw;
+    float sum = 0;
+
+    product(WHOLE, p.n, d, z.vw, plain(left, z.vw), (struct right){ w.st, d }, (struct result){ p.g ? w.dx : to, d },
+            !p.g);
+    for (ptrdiff_t i = 0; p.g && i < p.n; i++) {
+        float part = dot(w.dx + i * d, scaled + i * d, d);
+
+        w.db[i] += sign * part;
+        sum += part;
+    }
+    if (p.g)
+        give(w.dx, p.n, d, by, to, d);
+    return sum;
+}
+
+static void back_chunk(const struct as_call *c, struct size z, struct piece p, struct space w, const float *s)
+{
+    ptrdiff_t n = p.n, d = z.vw, ss = z.kw * d;
+    struct right dout = { w.y, d };
+    float tail, sum = 0;
 
     prepare(p, z, w);
-    memset(w.db, 0, (size_t)n * sizeof *w.db);
-    as_gemm_one(0, 1, n, n, z.dv, 1, dout, p.ldv, p.v, p.ldv, 0, w.da, CHUNK);
+    memset(w.db, 0, CHUNK * sizeof *w.db);
+    take(c->dy + p.at * z.dv, p.ldv, n, z.dv, NULL, w.y);
+    if (c->dx[V]) {
+        product(UPPER, n, d, n, flipped(w.a, CHUNK), dout, (struct result){ w.dv, d }, false);
+        product(WHOLE, n, d, z.kw, plain(w.kd, z.kw), (struct right){ w.ds, d }, (struct result){ w.dv, d }, true);
+        give(w.dv, n, z.dv, NULL, c->dx[V] + p.at * z.dv, p.ldv);
+    }
+    transpose(w.v, d, n, d, w.turned, CHUNK);
+    product(TRIANGLE, n, up(n, WIDE), d, plain(w.y, d), (struct right){ w.turned, CHUNK },
+            (struct result){ w.da, CHUNK }, false);
     back_scores(p, w);
-    if (dv) {
-        as_gemm_one(1, 0, n, z.dv, n, 1, w.a, CHUNK, dout, p.ldv, 1, dv, p.ldv);
-        as_gemm_one(0, 0, n, z.dv, z.dk, 1, w.kd, z.dk, w.ds, z.dv, 1, dv, p.ldv);
+    product(LOWER, n, z.kw, n, plain(w.da, CHUNK), (struct right){ w.k, z.kw }, (struct result){ w.dq, z.kw }, false);
+    product(UPPER, n, z.kw, n, flipped(w.da, CHUNK), (struct right){ w.q, z.kw }, (struct result){ w.dk, z.kw }, false);
+    transpose(s, d, z.kw, d, w.st, z.kw);
+    back_scaled(p, z, w, w.y, w.qb, w.before, 1, w.dq);
+    transpose(w.ds, d, z.kw, d, w.st, z.kw);
+    tail = back_scaled(p, z, w, w.v, w.kd, w.after, -1, w.dk);
+    if (c->dx[Q])
+        give(w.dq, n, z.dk, NULL, c->dx[Q] + p.at * z.dk, p.ldk);
+    if (c->dx[K])
+        give(w.dk, n, z.dk, NULL, c->dx[K] + p.at * z.dk, p.ldk);
+    if (p.g) {
+        w.db[n - 1] += tail + w.before[n - 1] * dot(w.ds, s, ss);
+        scale(w.ds, ss, w.before[n - 1]);
     }
-    if (dq)
-        as_gemm_one(0, 0, n, z.dk, n, 1, w.da, CHUNK, p.k, p.ldk, 1, dq, p.ldk);
-    if (dk)
-        as_gemm_one(1, 0, n, z.dk, n, 1, w.da, CHUNK, p.q, p.ldk, 1, dk, p.ldk);
-    as_gemm_one(0, 1, n, z.dk, z.dv, 1, dout, p.ldv, s, z.dv, 0, w.dx, z.dk);
-    unscale(n, z.dk, w.dx, w.qb, w.eb, 1, w.db, dq, p.ldk);
-    as_gemm_one(0, 1, n, z.dk, z.dv, 1, p.v, p.ldv, w.ds, z.dv, 0, w.dx, z.dk);
-    tail = unscale(n, z.dk, w.dx, w.kd, w.ed, -1, w.db, dk, p.ldk);
-    w.db[n - 1] += tail + w.eb[n - 1] * dot(w.ds, s, ss);
-    scale(w.ds, ss, w.eb[n - 1]);
-    as_gemm_one(1, 0, z.dk, z.dv, n, 1, w.qb, z.dk, dout, p.ldv, 1, w.ds, z.dv);
-    for (ptrdiff_t i = n - 1; dg && i >= 0; i--) {
-        sum += w.db[i];
-        dg[i * p.ldh] += sum;
-    }
+    product(WHOLE, z.kw, d, n, flipped(w.qb, z.kw), dout, (struct result){ w.ds, d }, true);
+    for (ptrdiff_t i = n - 1; p.g && c->dx[G] && i >= 0; i--)
+        c->dx[G][p.at + i * p.ldh] += sum += w.db[i];
 }
 
 static void backward_row(const struct as_call *c, struct size z, struct space w, ptrdiff_t row)
 {
-    ptrdiff_t ss = z.dk * z.dv;
+    ptrdiff_t ss = z.kw * z.vw;
 
     memset(w.ds, 0, (size_t)ss * sizeof *w.ds);
-    for (ptrdiff_t n = (steps_of(c, z, row) + CHUNK - 1) / CHUNK - 1; n >= 0; n--)
-        back_chunk(c, z, w, piece_at(c, z, row, n * CHUNK), (const float *)c->saved[0] + (row * z.chunks + n) * ss);
+    for (ptrdiff_t n = up(steps_of(c, z, row), CHUNK) / CHUNK - 1; n >= 0; n--)
+        back_chunk(c, z, piece_at(c, z, row, n * CHUNK), w, (const float *)c->saved[0] + (row * z.chunks + n) * ss);
 }
 
 static void forward_lane(void *ctx, ptrdiff_t lane)
 {
     const struct as_call *c = ctx;
     struct size z = size_of(c->in);
-    struct space w = space_at((float *)c->scratch[0] + (size_t)lane * space_size(z), z);
+    struct space w = space_at(c, z, lane);
 
     for (ptrdiff_t row = lane; row < z.batch * z.heads; row += lanes(z))
         forward_row(c, z, w, row);
@@ -233,7 +255,7 @@ static void backward_lane(void *ctx, ptrdiff_t lane)
 {
     const struct as_call *c = ctx;
     struct size z = size_of(c->in);
-    struct space w = space_at((float *)c->scratch[0] + (size_t)lane * space_size(z), z);
+    struct space w = space_at(c, z, lane);
 
     for (ptrdiff_t row = lane; row < z.batch * z.heads; row += lanes(z))
         backward_row(c, z, w, row);
@@ -242,7 +264,7 @@ static void backward_lane(void *ctx, ptrdiff_t lane)
 static double work(struct size z)
 {
     return (double)z.batch * (double)z.heads * (double)z.time *
-           (4.0 * (double)(z.dk * z.dv) + (double)CHUNK * (double)(2 * z.dk + 2 * z.dv));
+           (4.0 * (double)(z.dk * z.dv) + (double)CHUNK * (double)(z.dk + z.dv)) / 8;
 }
 
 static void forward(const struct as_call *c)

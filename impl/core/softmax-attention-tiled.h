@@ -2,30 +2,33 @@
  * say which they are by `enum { CAUSAL = 1 };` or 0 before they include this header.
  *
  * Queries and keys in tiles, the softmax carried along from one tile of keys to the next (Dao et al. 2022,
- * "FlashAttention", algorithm 1; Milakov & Gimelshein 2018): with m the largest score so far, per row
+ * "FlashAttention", algorithm 1; Milakov & Gimelshein 2018): with m the largest score so far, per query
  *     m' = max(m, max_j s_j)    l <- e^{m - m'} l + sum_j e^{s_j - m'}    o <- e^{m - m'} o + sum_j e^{s_j - m'} v_j
- * and o / l at the end. Kept are the output and lse = m + log l; on the way back p_ij = exp(s_ij - lse_i) is made
- * again tile by tile, and D_i = do_i.o_i. Tiles above the diagonal and beyond a row's length are never made.
+ * and o / l at the end. Kept are the output, m and 1 / l, not the one number m + log l, whose rounding would count for
+ * large scores; on the way back p_ij = exp(s_ij - m_i) / l_i is made again tile by tile from the same bits of s, and
+ * D_i = do_i.o_i.
  *
- * Rows (batch times heads) are dealt to a fixed number of lanes, and one lane adds all that goes to one row in one
- * order: the same bits for any team.
+ * A piece of work is LANES queries of one row (a head of a sequence), which stand side by side as columns, and makes
+ * their o. On the way back it is LANES keys, for their dk and dv. Where there are rows enough to keep a team busy, a
+ * lane of the work takes whole rows, and its pieces, one after the other, add up dq as well. Where there are few, dq
+ * and D are made first, by pieces of queries with a p of their own (7 products in place of 5), so that no two pieces
+ * add to one place. Tiles above the diagonal and beyond a row's length are never made; of a tile on the diagonal,
+ * registers above it are not. The cut depends on the sizes alone and each sum has one order: the same bits for any
+ * team.
  */
 #ifndef ASSAY_SOFTMAX_ATTENTION_TILED_H
 #define ASSAY_SOFTMAX_ATTENTION_TILED_H
 
-#include <assay/kernel.h>
 #include <assay/layer.h>
 #include <assay/parallel.h>
-#include <math.h>
-#include <string.h>
+
+#include "softmax-attention-vector.h"
 
 struct opt { double scale; };                /* as in softmax-attention.h */
 
 enum { Q, K, V };
-enum { ROWS = 64, COLUMNS = 128, LANE = 16 }; /* of a tile: queries (at most), keys; widths are padded to LANE */
-enum { OUT, LSE };                           /* saved: o as the output stands, (batch, heads, time) */
-
-_Static_assert(COLUMNS % ROWS == 0, "the tiles of queries meet the diagonal where the tiles of keys begin");
+enum { OUT, MOST, PART };                    /* saved: o as the output stands; m, 1 / l (batch, heads, time) */
+enum { SPACE, D };                           /* scratch: of the lanes; (batch, heads, time) */
 
 struct size { ptrdiff_t batch, time, heads, dk, dv; };
 
@@ -34,29 +37,23 @@ static struct size size_of(const struct as_spec *in)
     return (struct size){ in[Q].dim[0], in[Q].dim[1], in[Q].dim[2], in[Q].dim[3], in[V].dim[3] };
 }
 
-static ptrdiff_t least(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
-static ptrdiff_t up(ptrdiff_t n, ptrdiff_t to) { return (n + to - 1) / to * to; }
+static ptrdiff_t tiles_of(struct size z) { return (z.time + LANES - 1) / LANES; }
+static ptrdiff_t lanes(struct size z) { return least(z.batch * z.heads * tiles_of(z), 16); }
 
-/* Queries of a tile: few where the triangle above the diagonal would be most of the work. */
-static ptrdiff_t rows_of(struct size z) { return z.time > 2 * ROWS ? ROWS : ROWS / 2; }
+/* Rows (a head of a sequence) enough to give whole ones to the lanes. */
+static int whole(struct size z) { return z.batch * z.heads >= lanes(z); }
 
-/* A matrix of one (batch, head): steps by width, rows ld apart. Products whose width is no multiple of LANE are slow,
- * so such ones are worked on as padded copies; the others where they stand. */
-struct matrix { float *x; ptrdiff_t ld; };
-
-static ptrdiff_t padding_of(ptrdiff_t time, ptrdiff_t width) { return width % LANE ? time * up(width, LANE) : 0; }
-
-/* Scratch of one lane: s, dp (ROWS, COLUMNS), m, l (ROWS), d (time), k and v transposed tile by tile, and the padded
- * copies of q, k, dq, dk and v, o (or do, dv). */
-static size_t space_size(struct size z)
+/* Scratch of one lane: s, dp (DEPTH, LANES); the columns' two inputs and two sums, (dk, LANES) and (dv, LANES) each;
+ * the rows' two inputs, (DEPTH, dk) and (DEPTH, dv). On the way back by whole rows also k of a tile and dq,
+ * (DEPTH, dk) and (time, dk), in whole registers. */
+static size_t space_size(struct size z, int back)
 {
-    ptrdiff_t tiles = up(z.time, COLUMNS), n = 2 * ROWS * COLUMNS + 2 * ROWS + up(z.time, LANE) + tiles * (z.dk + z.dv) +
-        4 * padding_of(z.time, z.dk) + 3 * padding_of(z.time, z.dv);
+    size_t width = as_size((size_t)(z.dk + z.dv), 2 * LANES + DEPTH) + LANE;
 
-    return (size_t)up(n, LANE);
+    if (back && whole(z))
+        width += as_size((size_t)up(z.dk), (size_t)(DEPTH + z.time));
+    return 2 * DEPTH * LANES + (width + 15) / 16 * 16;
 }
-
-static ptrdiff_t lanes(struct size z) { return z.batch * z.heads < 16 ? z.batch * z.heads : 16; }
 
 static void plan(struct as_room *r)
 {
@@ -65,324 +62,308 @@ static void plan(struct as_room *r)
 
     if (r->gradients) {
         r->saved[OUT] = as_size(rows, (size_t)z.dv);
-        r->saved[LSE] = rows;
+        r->saved[MOST] = r->saved[PART] = rows;
+        r->scratch[D] = rows;
     }
-    r->scratch[0] = as_size((size_t)lanes(z), space_size(z));
+    r->scratch[SPACE] = as_size((size_t)lanes(z), space_size(z, r->gradients));
 }
 
-/* One (batch, head). */
-struct row {
-    struct matrix q, k, v, dy, y, dq, dk, dv;    /* y: forward; dy and the gradients (x NULL: not wanted): backward */
-    ptrdiff_t at, ldk, ldv, length, rows;
+/* What a piece works with. */
+struct piece {
+    struct size z;
+    ptrdiff_t row, tile, at, ldk, ldv, length;   /* row of (batch, heads); q[at dk], v[at dv]: its first step */
     float scale;
-    float *s, *dp, *m, *l, *d, *kt, *vt, *lse, *free;
+    float *s, *dp, *left_k, *left_v, *sum_k, *sum_v, *copy_k, *copy_v;
+    struct matrix right, dq;                     /* by whole rows on the way back */
 };
 
-static struct row row_at(const struct as_call *c, struct size z, ptrdiff_t lane, ptrdiff_t row)
+static struct piece piece_at(const struct as_call *c, struct size z, ptrdiff_t lane, ptrdiff_t row, ptrdiff_t tile)
 {
     double scale = ((const struct opt *)c->opt)->scale;
-    struct row r = { .at = row / z.heads * z.time * z.heads + row % z.heads, .ldk = z.heads * z.dk,
-                     .ldv = z.heads * z.dv, .length = c->length ? c->length[row / z.heads] : z.time, .rows = rows_of(z),
-                     .scale = (float)(scale > 0 ? scale : 1 / sqrt((double)z.dk)),
-                     .lse = c->saved ? (float *)c->saved[LSE] + row * z.time : NULL };
+    struct piece p = { .z = z, .row = row, .tile = tile, .ldk = z.heads * z.dk, .ldv = z.heads * z.dv,
+                       .scale = (float)(scale > 0 ? scale : 1 / sqrt((double)z.dk)) };
 
-    r.s = (float *)c->scratch[0] + (size_t)lane * space_size(z);
-    r.dp = r.s + ROWS * COLUMNS;
-    r.m = r.dp + ROWS * COLUMNS;
-    r.l = r.m + ROWS;
-    r.d = r.l + ROWS;
-    r.kt = r.d + up(z.time, LANE);
-    r.vt = r.kt + up(z.time, COLUMNS) * z.dk;
-    r.free = r.vt + up(z.time, COLUMNS) * z.dv;
-    return r;
+    p.at = p.row / z.heads * z.time * z.heads + p.row % z.heads;
+    p.length = c->length ? c->length[p.row / z.heads] : z.time;
+    p.s = (float *)c->scratch[SPACE] + (size_t)lane * space_size(z, c->saved != NULL);
+    p.dp = p.s + DEPTH * LANES;
+    p.left_k = p.dp + DEPTH * LANES;
+    p.left_v = p.left_k + z.dk * LANES;
+    p.sum_k = p.left_v + z.dv * LANES;
+    p.sum_v = p.sum_k + z.dk * LANES;
+    p.copy_k = p.sum_v + z.dv * LANES;
+    p.copy_v = p.copy_k + z.dk * DEPTH;
+    p.right = (struct matrix){ p.copy_v + (z.dv * DEPTH + LANE - 1) / LANE * LANE, up(z.dk) };
+    p.dq = moved(p.right, DEPTH, 0);
+    return p;
 }
 
-/* x (steps, width) as it stands, or as a copy in rows padded with zeros. */
-static struct matrix padded(struct row *r, const float *x, ptrdiff_t ld, ptrdiff_t width)
-{
-    struct matrix m = { (float *)x, ld };        /* read only where x is const */
+/* --- forward ----------------------------------------------------------------------------------------------- */
 
-    if (width % LANE == 0)
-        return m;
-    m = (struct matrix){ r->free, up(width, LANE) };
-    r->free += r->length * m.ld;
-    for (ptrdiff_t i = 0; i < r->length; i++) {
-        memset(m.x + i * m.ld + m.ld - LANE, 0, LANE * sizeof *m.x);
-        memcpy(m.x + i * m.ld, x + i * ld, (size_t)width * sizeof *x);
+/* e^{scale s - m}, the same bits from the same products on both ways; 1 to the bit for the largest, so not fused. */
+static inline vec weight_of(const float *s, vec scale, vec m) { return exponential(scale * load(s) - m); }
+
+/* One tile's step of the softmax for register v: s becomes the weights, o is stretched to the new maximum. `most` is
+ * that of the products, before the scale. */
+static void weigh(const struct extent *e, ptrdiff_t v, float scale, float *s, float *most, float *total, int first,
+                  float *o, ptrdiff_t dv)
+{
+    ptrdiff_t from, n = visible(e, v, s, &from), j = 0;
+    vec before = all(scale) * load(most + v * LANE), largest, sum = { 0 }, by;
+
+    s += v * LANE;
+    most += v * LANE;
+    for (; j + 4 <= n; j += 4)
+        raise(most, s + j * LANES, s + (j + 1) * LANES, s + (j + 2) * LANES, s + (j + 3) * LANES);
+    for (; j < n; j++)
+        raise(most, s + j * LANES, s + j * LANES, s + j * LANES, s + j * LANES);
+    largest = all(scale) * load(most);
+    for (j = 0; j < n; j++) {
+        vec p = weight_of(s + j * LANES, all(scale), largest);
+
+        store(s + j * LANES, p);
+        sum += p;
     }
-    return m;
+    by = exponential(before - largest);
+    store(total + v * LANE, fma_of(by, load(total + v * LANE), sum));
+    for (ptrdiff_t d = 0; !first && d < dv; d++)
+        store(o + d * LANES + v * LANE, by * load(o + d * LANES + v * LANE));
 }
 
-/* Where sums for x (steps, width; NULL: none wanted) are made: x itself, or padded rows of zeros. */
-static struct matrix sums(struct row *r, float *x, ptrdiff_t ld, ptrdiff_t width)
+static void finish_queries(const struct as_call *c, const struct piece *p, ptrdiff_t i0, ptrdiff_t n, float *most,
+                           float *total)
 {
-    struct matrix m = { x, ld };
+    float by[LANES], *y = c->y + p->at * p->z.dv + i0 * p->ldv;
 
-    if (!x || width % LANE == 0)
-        return m;
-    m = (struct matrix){ r->free, up(width, LANE) };
-    r->free += r->length * m.ld;
-    memset(m.x, 0, (size_t)(r->length * m.ld) * sizeof *m.x);
-    return m;
-}
-
-static void add_sums(const struct row *r, const struct matrix *m, float *x, ptrdiff_t ld, ptrdiff_t width)
-{
-    for (ptrdiff_t i = 0; m->x != x && i < r->length; i++)
-        for (ptrdiff_t j = 0; j < width; j++)
-            x[i * ld + j] += m->x[i * m->ld + j];
-}
-
-/* x (steps, width) as tiles (width, COLUMNS), one after the other; zeros behind the last step. */
-static void transpose(const struct row *r, const float *x, ptrdiff_t ld, ptrdiff_t width, float *xt)
-{
-    for (ptrdiff_t j0 = 0; j0 < r->length; j0 += COLUMNS, xt += width * COLUMNS) {
-        ptrdiff_t n = least(COLUMNS, r->length - j0);
-
-        for (ptrdiff_t j = 0; j < n; j++)
-            for (ptrdiff_t i = 0; i < width; i++)
-                xt[i * COLUMNS + j] = x[(j0 + j) * ld + i];
-        for (ptrdiff_t i = 0; n < COLUMNS && i < width; i++)
-            memset(xt + i * COLUMNS + n, 0, (size_t)(COLUMNS - n) * sizeof *xt);
-    }
-}
-
-/* Keys of the tile from j0 that query i sees; the tile has n of them. */
-static ptrdiff_t seen(ptrdiff_t i, ptrdiff_t j0, ptrdiff_t n) { return CAUSAL ? least(n, i - j0 + 1) : n; }
-
-/* s = scale q k^T for queries i0.., keys j0..., and some columns more. */
-static void scores(const struct row *r, struct size z, ptrdiff_t i0, ptrdiff_t rows, ptrdiff_t j0, ptrdiff_t columns)
-{
-    as_gemm_one(0, 0, rows, up(columns, LANE), z.dk, r->scale, r->q.x + i0 * r->q.ld, r->q.ld, r->kt + j0 * z.dk, COLUMNS,
-                0, r->s, COLUMNS);
-}
-
-/* The rows of a score tile go in whole registers: n is filled up with -inf, which weighs nothing, to a multiple of LANE.
- * Chosen, not added, so that what stands in a step that must not be seen is not seen even when it is infinite. */
-static ptrdiff_t fill_up(float *s, ptrdiff_t n)
-{
-    ptrdiff_t from = n / LANE * LANE;
-
-    if (from == n)
-        return n;
-#pragma omp simd
-    for (int l = 0; l < LANE; l++)
-        s[from + l] = l < (int)(n - from) ? s[from + l] : -INFINITY;
-    return from + LANE;
-}
-
-/* The largest of n, a multiple of LANE, and most. */
-static float largest(const float *s, ptrdiff_t n, float most)
-{
-    float m[LANE];
-
-    for (int l = 0; l < LANE; l++)
-        m[l] = most;
-    for (ptrdiff_t j = 0; j < n; j += LANE)
-#pragma omp simd
-        for (int l = 0; l < LANE; l++)
-            m[l] = s[j + l] > m[l] ? s[j + l] : m[l];
-#pragma omp simd reduction(max : most)
-    for (int l = 0; l < LANE; l++)
-        most = m[l] > most ? m[l] : most;
-    return most;
-}
-
-static float total(const float *s, ptrdiff_t n)
-{
-    float sum[LANE] = { 0 }, all = 0;
-
-    for (ptrdiff_t j = 0; j < n; j += LANE)
-#pragma omp simd
-        for (int l = 0; l < LANE; l++)
-            sum[l] += s[j + l];
-#pragma omp simd reduction(+ : all)
-    for (int l = 0; l < LANE; l++)
-        all += sum[l];
-    return all;
-}
-
-/* exp(s - by) for n, a multiple of LANE; zeros up to `columns`. */
-static void exponentials(float *s, ptrdiff_t n, ptrdiff_t columns, float by)
-{
-    for (ptrdiff_t j = 0; j < n; j += LANE)
-#pragma omp simd
-        for (int l = 0; l < LANE; l++)
-            s[j + l] -= by;
-    as_vexp(n, s, s);
-    if (n < columns)
-        memset(s + n, 0, (size_t)(columns - n) * sizeof *s);
-}
-
-static float dot(const float *x, const float *y, ptrdiff_t n)
-{
-    float sum = 0;
-
-#pragma omp simd reduction(+ : sum)
-    for (ptrdiff_t j = 0; j < n; j++)
-        sum += x[j] * y[j];
-    return sum;
-}
-
-static void stretch(float *y, ptrdiff_t n, float by)
-{
-#pragma omp simd
-    for (ptrdiff_t j = 0; j < n; j++)
-        y[j] *= by;
-}
-
-/* Queries i0.. over all keys that they see. y: where their output is made, r->y.ld apart. */
-static void forward_tile(const struct row *r, struct size z, ptrdiff_t i0, ptrdiff_t rows, float *y)
-{
-    ptrdiff_t end = CAUSAL ? i0 + rows : r->length, ld = r->y.ld, wide = up(z.dv, LANE);
-
-    for (ptrdiff_t j0 = 0; j0 < end; j0 += COLUMNS) {
-        ptrdiff_t columns = least(COLUMNS, end - j0);
-
-        scores(r, z, i0, rows, j0, columns);
-        for (ptrdiff_t i = 0; i < rows; i++) {
-            float *s = r->s + i * COLUMNS, most, before;
-            ptrdiff_t n = fill_up(s, seen(i0 + i, j0, columns));
-
-            most = largest(s, n, j0 ? r->m[i] : -INFINITY);
-            exponentials(s, n, columns, most);
-            if (j0) {
-                before = expf(r->m[i] - most);
-                stretch(y + i * ld, z.dv, before);
-                r->l[i] = before * r->l[i] + total(s, n);
-            } else
-                r->l[i] = total(s, n);
-            r->m[i] = most;
-        }
-        as_gemm_one(0, 0, rows, wide, columns, 1, r->s, COLUMNS, r->v.x + j0 * r->v.ld, r->v.ld, j0 ? 1 : 0, y, ld);
-    }
-}
-
-static void forward_row(const struct as_call *c, struct size z, struct row *r)
-{
-    float *out = c->y + r->at * z.dv, *kept = c->saved ? (float *)c->saved[OUT] + r->at * z.dv : NULL;
-
-    r->q = (struct matrix){ (float *)c->x[Q] + r->at * z.dk, r->ldk };
-    r->v = padded(r, c->x[V] + r->at * z.dv, r->ldv, z.dv);
-    r->y = sums(r, out, r->ldv, z.dv);
-    transpose(r, c->x[K] + r->at * z.dk, r->ldk, z.dk, r->kt);
-    for (ptrdiff_t i0 = 0; i0 < r->length; i0 += r->rows) {
-        ptrdiff_t rows = least(r->rows, r->length - i0);
-
-        forward_tile(r, z, i0, rows, r->y.x + i0 * r->y.ld);
-        for (ptrdiff_t i = 0; i < rows; i++) {
-            const float *o = r->y.x + (i0 + i) * r->y.ld;
-            float *y = out + (i0 + i) * r->ldv, by = 1 / r->l[i];
-
-            for (ptrdiff_t j = 0; j < z.dv; j++)
-                y[j] = o[j] * by;
-            if (!kept)
-                continue;
-            memcpy(kept + (i0 + i) * r->ldv, y, (size_t)z.dv * sizeof *y);
-            r->lse[i0 + i] = r->m[i];
-            r->d[i0 + i] = r->l[i];
-        }
-    }
-    if (kept) {
-        as_vlog(r->length, r->d, r->d);
-        for (ptrdiff_t i = 0; i < r->length; i++)
-            r->lse[i] += r->d[i];
-    }
-    for (ptrdiff_t i = r->length; i < z.time; i++)
-        memset(out + i * r->ldv, 0, (size_t)z.dv * sizeof *out);
-}
-
-/* ds = scale p (dp - D), in place of p. */
-static void back_scores(const struct row *r, ptrdiff_t i0, ptrdiff_t rows, ptrdiff_t j0, ptrdiff_t columns)
-{
-    for (ptrdiff_t i = 0; i < rows; i++) {
-        float *s = r->s + i * COLUMNS, d = r->d[i0 + i];
-        const float *dp = r->dp + i * COLUMNS;
-        ptrdiff_t n = up(seen(i0 + i, j0, columns), LANE);     /* p is 0 behind that */
-
-        for (ptrdiff_t j = 0; j < n; j += LANE)
-#pragma omp simd
-            for (int l = 0; l < LANE; l++)
-                s[j + l] *= r->scale * (dp[j + l] - d);
-    }
-}
-
-static void backward_tile(struct size z, const struct row *r, ptrdiff_t i0, ptrdiff_t rows, ptrdiff_t j0,
-                          ptrdiff_t columns)
-{
-    const float *dy = r->dy.x + i0 * r->dy.ld;
-    ptrdiff_t wide_k = up(z.dk, LANE), wide_v = up(z.dv, LANE);
-
-    scores(r, z, i0, rows, j0, columns);
-    for (ptrdiff_t i = 0; i < rows; i++) {
-        float *s = r->s + i * COLUMNS;
-
-        exponentials(s, fill_up(s, seen(i0 + i, j0, columns)), columns, r->lse[i0 + i]);
-    }
-    if (r->dv.x)
-        as_gemm_one(1, 0, columns, wide_v, rows, 1, r->s, COLUMNS, dy, r->dy.ld, 1, r->dv.x + j0 * r->dv.ld, r->dv.ld);
-    if (!r->dq.x && !r->dk.x)
+    for (int l = 0; l < LANES; l++)
+        by[l] = 1 / total[l];
+    rows_of(p->sum_v, by, n, p->z.dv, y, p->ldv, 0);
+    if (!c->saved)
         return;
-    as_gemm_one(0, 0, rows, up(columns, LANE), z.dv, 1, dy, r->dy.ld, r->vt + j0 * z.dv, COLUMNS, 0, r->dp, COLUMNS);
-    back_scores(r, i0, rows, j0, columns);
-    if (r->dq.x)
-        as_gemm_one(0, 0, rows, wide_k, columns, 1, r->s, COLUMNS, r->k.x + j0 * r->k.ld, r->k.ld, 1,
-                    r->dq.x + i0 * r->dq.ld, r->dq.ld);
-    if (r->dk.x)
-        as_gemm_one(1, 0, columns, wide_k, rows, 1, r->s, COLUMNS, r->q.x + i0 * r->q.ld, r->q.ld, 1,
-                    r->dk.x + j0 * r->dk.ld, r->dk.ld);
-}
-
-static void backward_row(const struct as_call *c, struct size z, struct row *r)
-{
-    const float *dy = c->dy + r->at * z.dv, *out = (const float *)c->saved[OUT] + r->at * z.dv;
-    float *dq = c->dx[Q] ? c->dx[Q] + r->at * z.dk : NULL, *dk = c->dx[K] ? c->dx[K] + r->at * z.dk : NULL;
-    float *dv = c->dx[V] ? c->dx[V] + r->at * z.dv : NULL;
-
-    r->q = padded(r, c->x[Q] + r->at * z.dk, r->ldk, z.dk);
-    r->k = padded(r, c->x[K] + r->at * z.dk, r->ldk, z.dk);
-    r->dy = padded(r, dy, r->ldv, z.dv);
-    r->dq = sums(r, dq, r->ldk, z.dk);
-    r->dk = sums(r, dk, r->ldk, z.dk);
-    r->dv = sums(r, dv, r->ldv, z.dv);
-    transpose(r, c->x[K] + r->at * z.dk, r->ldk, z.dk, r->kt);
-    transpose(r, c->x[V] + r->at * z.dv, r->ldv, z.dv, r->vt);
-    for (ptrdiff_t i = 0; i < r->length; i++)
-        r->d[i] = dot(dy + i * r->ldv, out + i * r->ldv, z.dv);
-    for (ptrdiff_t j0 = 0; j0 < r->length; j0 += COLUMNS)
-        for (ptrdiff_t i0 = CAUSAL ? j0 : 0; i0 < r->length; i0 += r->rows) {
-            ptrdiff_t rows = least(r->rows, r->length - i0), end = CAUSAL ? i0 + rows : r->length;
-
-            backward_tile(z, r, i0, rows, j0, least(COLUMNS, end - j0));
-        }
-    add_sums(r, &r->dq, dq, r->ldk, z.dk);
-    add_sums(r, &r->dk, dk, r->ldk, z.dk);
-    add_sums(r, &r->dv, dv, r->ldv, z.dv);
-}
-
-static void forward_lane(void *ctx, ptrdiff_t lane)
-{
-    const struct as_call *c = ctx;
-    struct size z = size_of(c->in);
-
-    for (ptrdiff_t i = lane; i < z.batch * z.heads; i += lanes(z)) {
-        struct row r = row_at(c, z, lane, i);
-
-        forward_row(c, z, &r);
+    rows_of(p->sum_v, by, n, p->z.dv, (float *)c->saved[OUT] + p->at * p->z.dv + i0 * p->ldv, p->ldv, 0);
+    for (ptrdiff_t l = 0; l < n; l++) {
+        ((float *)c->saved[MOST])[p->row * p->z.time + i0 + l] = p->scale * most[l];
+        ((float *)c->saved[PART])[p->row * p->z.time + i0 + l] = by[l];
     }
 }
 
-static void backward_lane(void *ctx, ptrdiff_t lane)
+static void forward_piece(const struct as_call *c, struct piece *p)
 {
-    const struct as_call *c = ctx;
-    struct size z = size_of(c->in);
+    struct size z = p->z;
+    ptrdiff_t i0 = p->tile * LANES, n = least(LANES, p->length - i0), vectors = (n + LANE - 1) / LANE;
+    float most[LANES], total[LANES];
 
-    for (ptrdiff_t i = lane; i < z.batch * z.heads; i += lanes(z)) {
-        struct row r = row_at(c, z, lane, i);
+    for (ptrdiff_t i = i0 > p->length ? i0 : p->length; i < least(z.time, i0 + LANES); i++)
+        memset(c->y + p->at * z.dv + i * p->ldv, 0, (size_t)z.dv * sizeof *c->y);
+    if (n <= 0)
+        return;
+    for (int l = 0; l < LANES; l++) {
+        most[l] = -INFINITY;
+        total[l] = 0;
+    }
+    columns_of(c->x[Q] + p->at * z.dk + i0 * p->ldk, p->ldk, n, z.dk, 1, p->left_k);
+    for (ptrdiff_t j0 = 0; j0 < (CAUSAL ? i0 + n : p->length); j0 += DEPTH) {
+        struct extent e = { least(DEPTH, p->length - j0), vectors, CAUSAL && j0 == i0, 0 };
+        struct rows k = rows_at(c->x[K] + p->at * z.dk + j0 * p->ldk, p->ldk, e.rows, z.dk, p->copy_k);
+        struct rows v = rows_at(c->x[V] + p->at * z.dv + j0 * p->ldv, p->ldv, e.rows, z.dv, p->copy_v);
 
-        backward_row(c, z, &r);
+        scores(&e, k, z.dk, p->left_k, p->s);
+        for (ptrdiff_t w = 0; w < vectors; w++)
+            weigh(&e, w, p->scale, p->s, most, total, j0 == 0, p->sum_v, z.dv);
+        gather(&e, v, z.dv, p->s, p->sum_v, j0 > 0);
+    }
+    finish_queries(c, p, i0, n, most, total);
+}
+
+/* --- backward ---------------------------------------------------------------------------------------------- */
+
+/* Of each query: m, 1 / l and D. */
+struct query { const float *most, *part, *d; };
+
+/* Columns are queries, register v: s becomes ds = p (dp - D). */
+static void slope_of_queries(const struct extent *e, ptrdiff_t v, float scale, float *s, const float *dp, struct query q)
+{
+    ptrdiff_t from, n = visible(e, v, s, &from);
+    vec most = load(q.most + v * LANE), part = load(q.part + v * LANE), mean = load(q.d + v * LANE);
+
+    s += v * LANE;
+    dp += v * LANE;
+    for (ptrdiff_t j = 0; j < n; j++)
+        store(s + j * LANES, weight_of(s + j * LANES, all(scale), most) * part * (load(dp + j * LANES) - mean));
+}
+
+/* Columns are keys, register v: s becomes p, dp becomes ds; the rows are queries. */
+static void slope_of_keys(const struct extent *e, ptrdiff_t v, float scale, float *s, float *dp, struct query q)
+{
+    ptrdiff_t from, n = visible(e, v, s, &from);
+
+    s += v * LANE;
+    dp += v * LANE;
+    for (ptrdiff_t i = from; i < n; i++) {
+        vec p = weight_of(s + i * LANES, all(scale), all(q.most[i])) * all(q.part[i]);
+
+        store(s + i * LANES, p);
+        store(dp + i * LANES, p * (load(dp + i * LANES) - all(q.d[i])));
     }
 }
+
+/* D of the tile's queries, from do as columns. */
+static void means_of(const struct as_call *c, const struct piece *p, ptrdiff_t i0, ptrdiff_t n, float *d)
+{
+    float *o = p->sum_v;
+
+    columns_of((const float *)c->saved[OUT] + p->at * p->z.dv + i0 * p->ldv, p->ldv, n, p->z.dv, 1, o);
+    for (ptrdiff_t l = 0; l < n; l += LANE) {
+        vec sum = { 0 };
+
+        for (ptrdiff_t j = 0; j < p->z.dv; j++)
+            sum = fma_of(load(o + j * LANES + l), load(p->left_v + j * LANES + l), sum);
+        store(d + l, sum);
+    }
+    memcpy((float *)c->scratch[D] + p->row * p->z.time + i0, d, (size_t)n * sizeof *d);
+}
+
+/* By whole rows, before the first tile: D of all queries, dq = 0. */
+static void begin_row(const struct as_call *c, const struct piece *p)
+{
+    const float *dy = c->dy + p->at * p->z.dv, *y = (const float *)c->saved[OUT] + p->at * p->z.dv;
+    float *d = (float *)c->scratch[D] + p->row * p->z.time;
+
+    for (ptrdiff_t i = 0; i < p->length; i += 4) {      /* chains in order of j like dp's: where p is 1, dp - D is 0 */
+        ptrdiff_t n = least(4, p->length - i);
+        float sum[4] = { 0 };
+
+        for (ptrdiff_t j = 0; j < p->z.dv; j++)
+            for (ptrdiff_t l = 0; l < n; l++)
+                sum[l] = AS_FMA(dy[(i + l) * p->ldv + j], y[(i + l) * p->ldv + j], sum[l]);
+        memcpy(d + i, sum, (size_t)n * sizeof *d);
+    }
+    memset(p->dq.x, 0, (size_t)(p->length * p->dq.ld) * sizeof *p->dq.x);
+}
+
+/* k of the tile's keys for spread(), times the scale. */
+static void set_right(const struct as_call *c, const struct piece *p, ptrdiff_t j0, ptrdiff_t n)
+{
+    const float *k = c->x[K] + p->at * p->z.dk + j0 * p->ldk;
+
+    for (ptrdiff_t j = 0; j < n; j++) {
+        float *to = p->right.x + j * p->right.ld;
+
+        for (ptrdiff_t i = 0; i < p->z.dk; i++)
+            to[i] = p->scale * k[j * p->ldk + i];
+        for (ptrdiff_t i = p->z.dk; i < p->right.ld; i++)
+            to[i] = 0;
+    }
+}
+
+/* By whole rows, after the last tile. */
+static void end_row(const struct as_call *c, const struct piece *p)
+{
+    float *dq = c->dx[Q] + p->at * p->z.dk;
+
+    for (ptrdiff_t i = 0; i < p->length; i++)
+#pragma omp simd
+        for (ptrdiff_t j = 0; j < p->z.dk; j++)
+            dq[i * p->ldk + j] += p->dq.x[i * p->dq.ld + j];
+}
+
+static void queries_piece(const struct as_call *c, struct piece *p)
+{
+    struct size z = p->z;
+    ptrdiff_t i0 = p->tile * LANES, n = least(LANES, p->length - i0), vectors = (n + LANE - 1) / LANE;
+    float most[LANES] = { 0 }, part[LANES] = { 0 }, d[LANES], by[LANES];
+
+    if (n <= 0)
+        return;
+    columns_of(c->dy + p->at * z.dv + i0 * p->ldv, p->ldv, n, z.dv, 1, p->left_v);
+    means_of(c, p, i0, n, d);
+    if (!c->dx[Q])
+        return;
+    memcpy(most, (const float *)c->saved[MOST] + p->row * z.time + i0, (size_t)n * sizeof *most);
+    memcpy(part, (const float *)c->saved[PART] + p->row * z.time + i0, (size_t)n * sizeof *part);
+    columns_of(c->x[Q] + p->at * z.dk + i0 * p->ldk, p->ldk, n, z.dk, 1, p->left_k);
+    for (ptrdiff_t j0 = 0; j0 < (CAUSAL ? i0 + n : p->length); j0 += DEPTH) {
+        struct extent e = { least(DEPTH, p->length - j0), vectors, CAUSAL && j0 == i0, 0 };
+        struct rows k = rows_at(c->x[K] + p->at * z.dk + j0 * p->ldk, p->ldk, e.rows, z.dk, p->copy_k);
+        struct rows v = rows_at(c->x[V] + p->at * z.dv + j0 * p->ldv, p->ldv, e.rows, z.dv, p->copy_v);
+
+        scores(&e, k, z.dk, p->left_k, p->s);
+        scores(&e, v, z.dv, p->left_v, p->dp);
+        for (ptrdiff_t w = 0; w < vectors; w++)
+            slope_of_queries(&e, w, p->scale, p->s, p->dp, (struct query){ most, part, d });
+        gather(&e, k, z.dk, p->s, p->sum_k, j0 > 0);
+    }
+    for (int l = 0; l < LANES; l++)
+        by[l] = p->scale;
+    rows_of(p->sum_k, by, n, z.dk, c->dx[Q] + p->at * z.dk + i0 * p->ldk, p->ldk, 1);
+}
+
+static void keys_piece(const struct as_call *c, struct piece *p)
+{
+    struct size z = p->z;
+    int with_dq = whole(z) && c->dx[Q];
+    ptrdiff_t j0 = p->tile * LANES, n = least(LANES, p->length - j0), vectors = (n + LANE - 1) / LANE;
+    ptrdiff_t first = CAUSAL ? j0 : 0;
+    const float *most = (const float *)c->saved[MOST] + p->row * z.time;
+    const float *part = (const float *)c->saved[PART] + p->row * z.time, *d = (float *)c->scratch[D] + p->row * z.time;
+    float by[LANES];
+
+    if (n <= 0)
+        return;
+    if (whole(z) && j0 == 0)
+        begin_row(c, p);
+    if (with_dq)
+        set_right(c, p, j0, n);
+    columns_of(c->x[K] + p->at * z.dk + j0 * p->ldk, p->ldk, n, z.dk, 1, p->left_k);
+    columns_of(c->x[V] + p->at * z.dv + j0 * p->ldv, p->ldv, n, z.dv, 1, p->left_v);
+    for (ptrdiff_t i0 = first; i0 < p->length; i0 += DEPTH) {
+        struct extent e = { least(DEPTH, p->length - i0), vectors, CAUSAL && j0 == i0, 1 };
+        struct rows q = rows_at(c->x[Q] + p->at * z.dk + i0 * p->ldk, p->ldk, e.rows, z.dk, p->copy_k);
+        struct rows dy = rows_at(c->dy + p->at * z.dv + i0 * p->ldv, p->ldv, e.rows, z.dv, p->copy_v);
+
+        scores(&e, q, z.dk, p->left_k, p->s);
+        scores(&e, dy, z.dv, p->left_v, p->dp);
+        for (ptrdiff_t w = 0; w < vectors; w++)
+            slope_of_keys(&e, w, p->scale, p->s, p->dp, (struct query){ most + i0, part + i0, d + i0 });
+        gather(&e, dy, z.dv, p->s, p->sum_v, i0 > first);
+        gather(&e, q, z.dk, p->dp, p->sum_k, i0 > first);
+        if (with_dq)
+            spread(&e, n, p->right, p->right.ld, p->dp, moved(p->dq, i0, 0));
+    }
+    if (with_dq && j0 + n == p->length)
+        end_row(c, p);
+    for (int l = 0; l < LANES; l++)
+        by[l] = p->scale;
+    if (c->dx[K])
+        rows_of(p->sum_k, by, n, z.dk, c->dx[K] + p->at * z.dk + j0 * p->ldk, p->ldk, 1);
+    for (int l = 0; l < LANES; l++)
+        by[l] = 1;
+    if (c->dx[V])
+        rows_of(p->sum_v, by, n, z.dv, c->dx[V] + p->at * z.dv + j0 * p->ldv, p->ldv, 1);
+}
+
+/* --- the work cut ------------------------------------------------------------------------------------------ */
+
+/* The pieces of one lane. Where there are rows enough, whole rows that lie side by side, so that what they share stays
+ * in the caches; else every so-manieth tile, those with most work first: late queries, early keys. */
+static void run_lane(const struct as_call *c, ptrdiff_t lane, void (*work)(const struct as_call *c, struct piece *p),
+                     int late_first)
+{
+    struct size z = size_of(c->in);
+    ptrdiff_t rows = z.batch * z.heads, tiles = tiles_of(z), n = lanes(z), by_rows = whole(z);
+    ptrdiff_t end = by_rows ? (lane + 1) * rows / n * tiles : rows * tiles;
+
+    for (ptrdiff_t i = by_rows ? lane * rows / n * tiles : lane; i < end; i += by_rows ? 1 : n) {
+        ptrdiff_t tile = by_rows ? i % tiles : i / rows;
+        struct piece p = piece_at(c, z, lane, by_rows ? i / tiles : i % rows, late_first ? tiles - 1 - tile : tile);
+
+        work(c, &p);
+    }
+}
+
+static void forward_lane(void *ctx, ptrdiff_t lane) { run_lane(ctx, lane, forward_piece, 1); }
+static void queries_lane(void *ctx, ptrdiff_t lane) { run_lane(ctx, lane, queries_piece, 1); }
+static void keys_lane(void *ctx, ptrdiff_t lane) { run_lane(ctx, lane, keys_piece, 0); }
 
 static double work(struct size z)
 {
@@ -401,7 +382,10 @@ static void backward(const struct as_call *c)
 {
     struct size z = size_of(c->in);
 
-    as_parallel(lanes(z), 3 * work(z), backward_lane, (void *)c);
+    if (!whole(z))
+        as_parallel(lanes(z), 1.5 * work(z), queries_lane, (void *)c);
+    if (whole(z) || c->dx[K] || c->dx[V])
+        as_parallel(lanes(z), 2 * work(z), keys_lane, (void *)c);
 }
 
 static const struct as_impl tiled = {

@@ -14,6 +14,7 @@ static const struct as_option options[] = {
 };
 
 static const struct as_slot slots[] = { STACK_SLOTS };
+static const struct as_sample samples[] = { { .vocab = 5 } };
 
 static const char *check(const void *opt, int n_in, const struct as_spec *in)
 {
@@ -53,7 +54,7 @@ static const struct as_variant lm = {
                .url = "https://www.jmlr.org/papers/v3/bengio03a.html", .year = 2003,
                .where = "the task; tied head: Press and Wolf 2017 (arXiv 1608.05859)",
                .departs = "any stack of blocks in place of the window" },
-    .options = options, .opt_size = sizeof(struct lm), .slots = slots, .promises = AS_FLAT | AS_DRAWS,
+    .options = options, .opt_size = sizeof(struct lm), .slots = slots, .samples = samples, .promises = AS_FLAT | AS_DRAWS,
     .check = check, .plan = plan, .graph = graph,
 };
 

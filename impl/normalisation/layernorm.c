@@ -154,7 +154,7 @@ static void backward(const struct as_call *c)
 }
 
 static const struct as_impl ref = {
-    .abi = ASSAY_ABI, .name = "ref", .plan = ref_plan, .forward = forward, .backward = backward,
+    .abi = ASSAY_ABI, .name = "ref", .rank = -1, .plan = ref_plan, .forward = forward, .backward = backward,
 };
 
 static const struct as_variant layernorm = {

@@ -1,40 +1,38 @@
 /* fused.h: what the fused kernels of rnn, lstm and gru share. Float only, one copy a processor level.
  *
- * The units of each gate are padded to a multiple of 16 (`hp`), with weights of zero, so that every loop over
+ * The units of each gate are padded to a multiple of UNIT (`hp`), with weights of zero, so that every loop over
  * units is whole vectors; a padded unit stays exactly zero in all three cells. Rows of the batch do not meet,
- * so a tile of rows runs through all steps by itself, with the matrix U packed once for all tiles.
+ * so a tile of rows runs through all steps by itself, with the matrices packed once for all tiles. It goes by
+ * blocks of steps: the product with W of all steps of a block first, then step after step, while what the product
+ * has left is still in the cache; and the gradient of x likewise behind the steps of a block.
  */
 #ifndef RECURRENT_FUSED_H
 #define RECURRENT_FUSED_H
 
-#include <assay/kernel.h>
+#include "product.h"
 #include <assay/layer.h>
-#include <assay/parallel.h>
-#include <string.h>
 
-#define INLINE static inline __attribute__((always_inline))
-#if ASSAY_LEVEL == 2
-#define COLS 32              /* columns of one panel; the accumulators of 8 rows fill half the registers */
-#define MOST_ROWS 8
-#elif ASSAY_LEVEL == 1
-#define COLS 16
-#define MOST_ROWS 4
-#else
-#define COLS 16
-#define MOST_ROWS 2
-#endif
-#define UNIT 16              /* padding of the units; COLS is UNIT or twice UNIT */
+#define BLOCK_FLOATS 196608.0       /* of gates in a block of steps of a tile: less than half a second-level cache */
+#define SMALL_U 16384               /* elements of U that the first-level cache holds beside the rest */
 
-struct cell { ptrdiff_t batch, time, in, h, hp, tile, tiles, steps; };      /* steps: all, or all valid ones */
+/* steps: all, or all valid ones. block: steps of a tile between products with W; chunks: such blocks, when there is
+ * one tile only and the products with W are therefore done apart, by blocks of steps; else 0. */
+struct cell { ptrdiff_t batch, time, in, h, hp, tile, tiles, steps, block, chunks; int gates; };
 
-static inline struct cell cell_of(const struct as_spec *in, const struct as_spec *out)
+/* All by size only. Small batches make two tiles unless U is small. */
+static inline struct cell cell_of(const struct as_spec *in, const struct as_spec *out, int gates)
 {
-    struct cell c = { .batch = in->dim[0], .time = in->dim[1], .in = in->dim[2], .h = out->dim[2] };
+    struct cell c = { .batch = in->dim[0], .time = in->dim[1], .in = in->dim[2], .h = out->dim[2], .gates = gates };
+    double steps;
 
     c.steps = c.batch * c.time;
-    c.hp = (c.h + UNIT - 1) / UNIT * UNIT;
-    c.tile = c.batch >= 16 ? 8 : (c.batch + 1) / 2;     /* by size only; small batches still make two tiles */
+    c.hp = padded(c.h);
+    c.tile = c.batch >= 16 || (c.batch <= 8 && gates * c.hp * c.hp <= SMALL_U) ? 8 : (c.batch + 1) / 2;
+    c.tile = c.tile < c.batch ? c.tile : c.batch;
     c.tiles = c.tile ? (c.batch + c.tile - 1) / c.tile : 0;
+    steps = c.tile ? BLOCK_FLOATS / ((double)c.tile * (double)gates * (double)c.hp) : 1;
+    c.block = steps > 64 ? 64 : steps < 16 ? 16 : (ptrdiff_t)steps / 8 * 8;
+    c.chunks = c.tiles == 1 ? (c.time + c.block - 1) / c.block : 0;
     return c;
 }
 
@@ -83,6 +81,14 @@ static inline struct valid list_valid(struct cell *c, const int32_t *length, flo
     return v;
 }
 
+/* Valid steps of row k of the list in the block of steps that begins at t. */
+static inline ptrdiff_t block_steps(const struct cell *c, const struct valid *v, ptrdiff_t k, ptrdiff_t t)
+{
+    ptrdiff_t left = v->length[k] - t;
+
+    return left < 0 ? 0 : left < c->block ? left : c->block;
+}
+
 /* x (batch, time, n) as (steps, n): itself when dense, else copied to room. */
 static inline const float *gather_valid(const struct cell *c, const struct valid *v, const float *x, ptrdiff_t n,
                                         float *room)
@@ -118,143 +124,60 @@ INLINE float exp_parts(float x, float *two_n)
     return AS_FMA(r * r, q, r);
 }
 
-INLINE float sigmoid(float x)
+/* Sigmoid and tanh are quotients; a division takes as long as all the rest, so gates share one: the reciprocal of
+ * the product of up to three denominators. These are therefore bounded, which changes a sigmoid only below 1e-13.
+ *
+ * sigmoid(x) = 1 / below_sigmoid(x). */
+INLINE float below_sigmoid(float x)
 {
     float s, p, v = -x;
 
-    v = v > 88.0f ? 88.0f : v;
+    v = v > 30.0f ? 30.0f : v;
     v = v < -87.0f ? -87.0f : v;
     p = exp_parts(v, &s);
-    return 1.0f / (AS_FMA(s, p, s) + 1.0f);
+    return AS_FMA(s, p, s) + 1.0f;
 }
 
-/* (e^2x - 1) / (e^2x + 1), with e^2x - 1 free of cancellation at 0. */
-INLINE float tangent(float x)
+/* tanh(x) = m / (m + 2) with m = e^2x - 1, free of cancellation at 0. */
+INLINE float above_tangent(float x)
 {
-    float s, p, m, v = 2.0f * x;
+    float s, p, v = 2.0f * x;
 
-    v = v > 40.0f ? 40.0f : v;
+    v = v > 20.0f ? 20.0f : v;
     v = v < -40.0f ? -40.0f : v;
     p = exp_parts(v, &s);
-    m = AS_FMA(s, p, s - 1.0f);
+    return AS_FMA(s, p, s - 1.0f);
+}
+
+INLINE float tangent(float x)
+{
+    float m = above_tangent(x);
+
     return m / (m + 2.0f);
 }
 
-/* --- products with a packed matrix ------------------------------------------------------------------------ */
+/* --- products with W and bookkeeping ------------------------------------------------------------------------- */
 
-/* Packs B (k, n), n a multiple of UNIT, into panels of COLS columns (the last may be narrower), each panel k
- * rows of its columns. B's element (i, j) is at b[i * row + j * col]. */
-static inline void pack(ptrdiff_t k, ptrdiff_t n, const float *b, ptrdiff_t row, ptrdiff_t col, float *to)
+/* gates (steps, gates * hp) of the block at step t, rows first .. first + rows - 1 of the list: x W^T. */
+static inline void input_block(const struct cell *c, const struct valid *v, ptrdiff_t first, ptrdiff_t rows,
+                               ptrdiff_t t, const float *x, const float *w, float *gates)
 {
-    for (ptrdiff_t p = 0; p < n; p += COLS) {
-        ptrdiff_t w = n - p < COLS ? n - p : COLS;
+    ptrdiff_t n = c->gates * c->hp;
 
-        for (ptrdiff_t i = 0; i < k; i++)
-            for (ptrdiff_t j = 0; j < w; j++)
-                *to++ = b[i * row + (p + j) * col];
-    }
+    for (ptrdiff_t k = first; k < first + rows; k++)
+        product(block_steps(c, v, k, t), c->in, n, x + (v->row[k] * c->time + t) * c->in, c->in, w,
+                gates + (v->start[k] + t) * n, n, 0);
 }
 
-INLINE void panel(int rows, int cols, ptrdiff_t k, const float *restrict a, ptrdiff_t lda, const float *restrict b,
-                  float *restrict out, ptrdiff_t ldo, int add)
+/* dx (batch, time, in) += dg W for the same block. dx may be NULL. */
+static inline void input_gradient(const struct cell *c, const struct valid *v, ptrdiff_t first, ptrdiff_t rows,
+                                  ptrdiff_t t, const float *dg, const float *w, float *dx)
 {
-    float sum[MOST_ROWS][COLS];
+    ptrdiff_t n = c->gates * c->hp;
 
-    for (int r = 0; r < rows; r++)
-        for (int j = 0; j < cols; j++)
-            sum[r][j] = add ? out[r * ldo + j] : 0.0f;
-    for (ptrdiff_t i = 0; i < k; i++)
-        for (int r = 0; r < rows; r++) {
-            float v = a[r * lda + i];
-
-#pragma omp simd
-            for (int j = 0; j < cols; j++)
-                sum[r][j] = AS_FMA(v, b[i * cols + j], sum[r][j]);
-        }
-    for (int r = 0; r < rows; r++)
-        for (int j = 0; j < cols; j++)
-            out[r * ldo + j] = sum[r][j];
-}
-
-INLINE void panels(int rows, ptrdiff_t k, ptrdiff_t n, const float *a, ptrdiff_t lda, const float *b, float *out,
-                   ptrdiff_t ldo, int add)
-{
-    ptrdiff_t p = 0;
-
-    for (; p + COLS <= n; p += COLS)
-        panel(rows, COLS, k, a, lda, b + p * k, out + p, ldo, add);
-    if (p < n)
-        panel(rows, UNIT, k, a, lda, b + p * k, out + p, ldo, add);
-}
-
-/* out (rows, n) = a (rows, k) B, or added to it. Each element is one sum in the order of k, whatever the rows. */
-static void product(ptrdiff_t rows, ptrdiff_t k, ptrdiff_t n, const float *a, ptrdiff_t lda, const float *b,
-                    float *out, ptrdiff_t ldo, int add)
-{
-    while (rows > 0) {
-        ptrdiff_t r = rows >= MOST_ROWS ? MOST_ROWS : rows >= 4 ? 4 : rows >= 2 ? 2 : 1;
-
-        switch (r) {
-        case 8: panels(MOST_ROWS, k, n, a, lda, b, out, ldo, add); break;
-        case 4: panels(MOST_ROWS < 4 ? MOST_ROWS : 4, k, n, a, lda, b, out, ldo, add); break;
-        case 2: panels(2, k, n, a, lda, b, out, ldo, add); break;
-        default: panels(1, k, n, a, lda, b, out, ldo, add);
-        }
-        rows -= r;
-        a += r * lda;
-        out += r * ldo;
-    }
-}
-
-/* --- products over all steps ------------------------------------------------------------------------------ */
-
-/* (gates * h, n) -> (gates * hp, n) with rows of zeros; the given array itself when there is nothing to pad. */
-static inline const float *pad_rows(const struct cell *c, int gates, ptrdiff_t n, const float *w, float *room)
-{
-    if (c->h == c->hp)
-        return w;
-    for (int g = 0; g < gates; g++) {
-        float *to = room + g * c->hp * n;
-
-        memcpy(to, w + g * c->h * n, (size_t)(c->h * n) * sizeof *to);
-        memset(to + c->h * n, 0, (size_t)((c->hp - c->h) * n) * sizeof *to);
-    }
-    return room;
-}
-
-/* dw (gates * h, n) += dg^T a, with dg (steps, gates * hp; leading ldg) and a (steps, n; lda).
- * room: gates * hp * n, used when there is padding. dw may be NULL. */
-static inline void weight_gradient(const struct cell *c, int gates, const float *dg, ptrdiff_t ldg, ptrdiff_t n,
-                                   const float *a, ptrdiff_t lda, float *room, float *dw)
-{
-    ptrdiff_t steps = c->steps, m = gates * c->hp;
-
-    if (!dw)
-        return;
-    if (c->h == c->hp) {
-        as_gemm(1, 0, m, n, steps, 1.0f, dg, ldg, a, lda, 1.0f, dw, n);
-        return;
-    }
-    as_gemm(1, 0, m, n, steps, 1.0f, dg, ldg, a, lda, 0.0f, room, n);
-    for (int g = 0; g < gates; g++)
-        for (ptrdiff_t i = 0; i < c->h * n; i++)
-            dw[g * c->h * n + i] += room[g * c->hp * n + i];
-}
-
-/* dx (batch, time, in) += dg W, with dg (steps, g) and W (g, in); room (steps, in). dx may be NULL. */
-static inline void input_gradient(const struct cell *c, const struct valid *v, ptrdiff_t g, const float *dg,
-                                  const float *w, float *room, float *dx)
-{
-    if (!dx)
-        return;
-    as_gemm(0, 0, c->steps, c->in, g, 1.0f, dg, g, w, c->in, v->dense ? 1.0f : 0.0f, v->dense ? dx : room, c->in);
-    for (ptrdiff_t k = 0; !v->dense && k < c->batch; k++) {
-        const float *from = room + v->start[k] * c->in;
-        float *to = dx + v->row[k] * c->time * c->in;
-
-        for (ptrdiff_t j = 0; j < v->length[k] * c->in; j++)
-            to[j] += from[j];
-    }
+    for (ptrdiff_t k = first; dx && k < first + rows; k++)
+        add_product(block_steps(c, v, k, t), n, c->in, dg + (v->start[k] + t) * n, n, w,
+                    dx + (v->row[k] * c->time + t) * c->in, c->in);
 }
 
 /* dv (gates * h) += the tiles' sums (tiles, stride; gates * hp at `at`), in order of the tiles. */
@@ -272,24 +195,6 @@ static inline void pad_vector(const struct cell *c, int gates, const float *v, f
     memset(to, 0, (size_t)(gates * c->hp) * sizeof *to);
     for (int g = 0; v && g < gates; g++)
         memcpy(to + g * c->hp, v + g * c->h, (size_t)c->h * sizeof *to);
-}
-
-/* (h, h) blocks `from` .. `from + gates - 1` of U, packed for h_{t-1} U^T: k = h, n = gates * hp. room: their pad. */
-static inline void pack_forward(const struct cell *c, const float *u_padded, int gates, float *to)
-{
-    pack(c->h, gates * c->hp, u_padded, 1, c->h, to);
-}
-
-/* The same blocks packed for dg U: k = gates * hp, n = hp. */
-static inline void pack_backward(const struct cell *c, const float *u_padded, int gates, float *to)
-{
-    for (ptrdiff_t p = 0; p < c->hp; p += COLS) {
-        ptrdiff_t w = c->hp - p < COLS ? c->hp - p : COLS;
-
-        for (ptrdiff_t i = 0; i < gates * c->hp; i++)
-            for (ptrdiff_t j = p; j < p + w; j++)
-                *to++ = j < c->h ? u_padded[i * c->h + j] : 0.0f;
-    }
 }
 
 #endif

@@ -1,6 +1,7 @@
-/* gru.fused.c: the GRU with one input product for all steps, and per step one product with the packed U (two,
- * when the reset gate comes before it) and one pass over the units. Only valid steps are worked on. Backward keeps
- * the gradients of the gates of every step; the gradients of the matrices are one product each at the end.
+/* gru.fused.c: the GRU with the input products of a block of steps at once, and per step one product with the
+ * packed U (two, when the reset gate comes before it) and one pass over the units. Only valid steps are worked on.
+ * Backward keeps the gradients of the gates of every step; those of the matrices are products over all steps at the
+ * end.
  */
 #include "fused.h"
 #include "gru.h"
@@ -8,16 +9,15 @@
 /* Saved: gates r, z, n (steps, 3hp); h_{t-1} (.., hp); and (.., hp) what meets the reset gate: U_n h + c
  * when it comes after the product, r * h when before. */
 enum { S_GATES, S_BEFORE, S_MET };
-enum { R_GATES, R_MET, R_W, R_U, R_PACKED, R_TILES, R_SMALL, R_X };        /* scratch */
+enum { R_GATES, R_MET, R_W, R_U, R_TILES, R_SMALL, R_X, R_GRADIENT };      /* scratch */
 
 struct job {
     struct cell s;
     struct valid v;
     int after;
     const struct as_call *call;
-    const float *x;                                     /* (steps, in) */
     float *gates, *before, *met;
-    const float *gate_u, *new_u;                        /* packed: blocks r and z; block n */
+    float *wx, *gate_u, *new_u;                         /* packed: W; U's blocks r and z; its block n */
     const float *bias;                                  /* (4hp): r, z, n, and c */
     float *dg, *du, *tiles;                             /* du: gradient of U_n h + c */
 };
@@ -31,22 +31,22 @@ static ptrdiff_t tile_room(const struct cell *s)
 
 static void plan(struct as_room *r)
 {
-    struct cell s = cell_of(r->in, r->out);
-    size_t steps = (size_t)(s.batch * s.time), hp = (size_t)s.hp, in = (size_t)s.in;
+    struct cell s = cell_of(r->in, r->out, 3);
+    size_t steps = (size_t)(s.batch * s.time), hp = (size_t)s.hp;
 
     if (r->gradients) {
         r->saved[S_GATES] = steps * 3 * hp;
         r->saved[S_BEFORE] = steps * hp;
         r->saved[S_MET] = steps * hp;
+        r->scratch[R_X] = steps * (size_t)s.in;
+        r->scratch[R_GRADIENT] = gradient_room(3, s.hp);
     }
     r->scratch[R_GATES] = steps * 3 * hp;
     r->scratch[R_MET] = steps * hp;
-    r->scratch[R_W] = 3 * hp * (in > hp ? in : hp);
+    r->scratch[R_W] = 3 * hp * (size_t)padded(s.in);
     r->scratch[R_U] = 3 * hp * hp;
-    r->scratch[R_PACKED] = 3 * hp * hp;
     r->scratch[R_TILES] = (size_t)(s.tiles * tile_room(&s));
     r->scratch[R_SMALL] = 4 * hp + valid_room(&s);
-    r->scratch[R_X] = steps * in;
 }
 
 /* All gates in one pass: reset after the product. */
@@ -55,8 +55,10 @@ INLINE void after_forward(ptrdiff_t hp, float *restrict g, const float *restrict
 {
 #pragma omp simd
     for (ptrdiff_t j = 0; j < hp; j++) {
-        float r = sigmoid(g[j] + rec[j] + b[j]), z = sigmoid(g[hp + j] + rec[hp + j] + b[hp + j]);
-        float u = rec[2 * hp + j] + b[3 * hp + j], n = tangent(AS_FMA(r, u, g[2 * hp + j] + b[2 * hp + j]));
+        float below_r = below_sigmoid(g[j] + rec[j] + b[j]);
+        float below_z = below_sigmoid(g[hp + j] + rec[hp + j] + b[hp + j]), q = 1.0f / (below_r * below_z);
+        float r = below_z * q, z = below_r * q, u = rec[2 * hp + j] + b[3 * hp + j];
+        float n = tangent(AS_FMA(r, u, g[2 * hp + j] + b[2 * hp + j]));
 
         g[j] = r;
         g[hp + j] = z;
@@ -68,15 +70,17 @@ INLINE void after_forward(ptrdiff_t hp, float *restrict g, const float *restrict
 
 /* Reset before the product, in two passes: gates and r * h, then the candidate. */
 INLINE void before_gates(ptrdiff_t hp, float *restrict g, const float *restrict rec, const float *restrict b,
-                         const float *restrict h, float *restrict rh)
+                         const float *restrict h, float *restrict rh, float *restrict kept)
 {
 #pragma omp simd
     for (ptrdiff_t j = 0; j < hp; j++) {
-        float r = sigmoid(g[j] + rec[j] + b[j]);
+        float below_r = below_sigmoid(g[j] + rec[j] + b[j]);
+        float below_z = below_sigmoid(g[hp + j] + rec[hp + j] + b[hp + j]), q = 1.0f / (below_r * below_z);
+        float r = below_z * q;
 
         g[j] = r;
-        g[hp + j] = sigmoid(g[hp + j] + rec[hp + j] + b[hp + j]);
-        rh[j] = r * h[j];
+        g[hp + j] = below_r * q;
+        rh[j] = kept[j] = r * h[j];
     }
 }
 
@@ -100,10 +104,9 @@ static void step_before(const struct job *w, ptrdiff_t first, ptrdiff_t rows, pt
     const ptrdiff_t *start = w->v.start + first;
     ptrdiff_t hp = s->hp;
 
-    for (ptrdiff_t r = 0; r < rows; r++) {
-        before_gates(hp, w->gates + (start[r] + t) * 3 * hp, rec + r * 3 * hp, w->bias, h + r * hp, rh + r * hp);
-        memcpy(w->met + (start[r] + t) * hp, rh + r * hp, (size_t)hp * sizeof *rh);
-    }
+    for (ptrdiff_t r = 0; r < rows; r++)
+        before_gates(hp, w->gates + (start[r] + t) * 3 * hp, rec + r * 3 * hp, w->bias, h + r * hp, rh + r * hp,
+                     w->met + (start[r] + t) * hp);
     product(rows, s->h, hp, rh, hp, w->new_u, rec + 2 * hp, 3 * hp, 0);
     for (ptrdiff_t r = 0; r < rows; r++)
         before_new(hp, w->gates + (start[r] + t) * 3 * hp, rec + r * 3 * hp + 2 * hp, w->bias, h + r * hp);
@@ -120,6 +123,8 @@ static void forward_tile(void *ctx, ptrdiff_t tile)
     for (ptrdiff_t t = 0; t < w->v.length[first]; t++) {
         while (w->v.length[first + active - 1] <= t)
             active--;
+        if (t % s.block == 0 && !s.chunks)
+            input_block(&s, &w->v, first, active, t, w->call->x[0], w->wx, w->gates);
         if (t)
             product(active, s.h, 2 * hp, h, hp, w->gate_u, rec, 3 * hp, 0);
         if (t && w->after)
@@ -139,19 +144,27 @@ static void forward_tile(void *ctx, ptrdiff_t tile)
     clear_padding(&s, &w->v, first, rows, w->call->y);
 }
 
+/* A tile by itself: its products with W, a block of steps a piece. */
+static void forward_chunk(void *ctx, ptrdiff_t i)
+{
+    const struct job *w = ctx;
+
+    input_block(&w->s, &w->v, 0, w->s.batch, i * w->s.block, w->call->x[0], w->wx, w->gates);
+}
+
 static struct job new_job(const struct as_call *c)
 {
     const struct gru *o = c->opt;
-    struct job w = { .s = cell_of(c->in, c->out), .call = c, .after = o->reset == GRU_AFTER };
-    float *small = c->scratch[R_SMALL], *packed = c->scratch[R_PACKED];
+    struct job w = { .s = cell_of(c->in, c->out, 3), .call = c, .after = o->reset == GRU_AFTER };
+    float *small = c->scratch[R_SMALL];
 
     pad_vector(&w.s, 3, o->bias ? c->w[GRU_B] : NULL, small);
     pad_vector(&w.s, 1, o->bias && w.after ? c->w[GRU_C] : NULL, small + 3 * w.s.hp);
     w.v = list_valid(&w.s, c->length, small + 4 * w.s.hp);
-    w.x = gather_valid(&w.s, &w.v, c->x[0], w.s.in, c->scratch[R_X]);
     w.bias = small;
-    w.gate_u = packed;
-    w.new_u = packed + 2 * w.s.hp * w.s.hp;
+    w.wx = c->scratch[R_W];
+    w.gate_u = c->scratch[R_U];
+    w.new_u = w.gate_u + 2 * w.s.hp * w.s.hp;
     w.tiles = c->scratch[R_TILES];
     w.gates = c->saved ? c->saved[S_GATES] : c->scratch[R_GATES];
     w.met = c->saved ? c->saved[S_MET] : c->scratch[R_MET];
@@ -159,6 +172,15 @@ static struct job new_job(const struct as_call *c)
     w.dg = c->scratch[R_GATES];
     w.du = c->scratch[R_MET];
     return w;
+}
+
+/* U, for forward or for backward. */
+static void pack_u(const struct job *w, int transposed)
+{
+    const float *u = w->call->w[GRU_U];
+
+    pack(2, w->s.h, w->s.h, u, transposed, w->gate_u);
+    pack(1, w->s.h, w->s.h, u + 2 * w->s.h * w->s.h, transposed, w->new_u);
 }
 
 static double work(const struct cell *s)
@@ -170,19 +192,16 @@ static void forward(const struct as_call *c)
 {
     struct job w = new_job(c);
     const struct cell *s = &w.s;
-    const float *wx = pad_rows(s, 3, s->in, c->w[GRU_W], c->scratch[R_W]);
-    const float *u = pad_rows(s, 3, s->h, c->w[GRU_U], c->scratch[R_U]);
-    float *packed = c->scratch[R_PACKED];
 
-    as_gemm(0, 1, s->steps, 3 * s->hp, s->in, 1.0f, w.x, s->in, wx, s->in, 0.0f, w.gates, 3 * s->hp);
-    pack_forward(s, u, 2, packed);
-    pack_forward(s, u + 2 * s->hp * s->h, 1, packed + 2 * s->hp * s->hp);
-    as_parallel(s->tiles, work(s), forward_tile, &w);
+    pack(3, s->h, s->in, c->w[GRU_W], 1, w.wx);
+    pack_u(&w, 1);
+    as_parallel(s->chunks, work(s), forward_chunk, &w);
+    as_parallel(s->tiles, 2 * work(s), forward_tile, &w);
 }
 
 INLINE void after_backward(ptrdiff_t hp, const float *restrict g, const float *restrict before,
                            const float *restrict met, float *restrict dh, float *restrict dg, float *restrict du,
-                           float *restrict db)
+                           float *restrict kept, float *restrict kept_u, float *restrict db)
 {
 #pragma omp simd
     for (ptrdiff_t j = 0; j < hp; j++) {
@@ -190,10 +209,10 @@ INLINE void after_backward(ptrdiff_t hp, const float *restrict g, const float *r
         float dz = d * (before[j] - n) * (z * (1.0f - z)), dn = d * (1.0f - z) * AS_FMA(-n, n, 1.0f);
         float dr = dn * met[j] * (r * (1.0f - r)), dm = dn * r;
 
-        dg[j] = dr;
-        dg[hp + j] = dz;
-        dg[2 * hp + j] = dn;
-        du[j] = dm;
+        dg[j] = kept[j] = dr;
+        dg[hp + j] = kept[hp + j] = dz;
+        kept[2 * hp + j] = dn;
+        du[j] = kept_u[j] = dm;
         dh[j] = d * z;
         db[j] += dr;
         db[hp + j] += dz;
@@ -203,15 +222,15 @@ INLINE void after_backward(ptrdiff_t hp, const float *restrict g, const float *r
 }
 
 INLINE void before_backward_new(ptrdiff_t hp, const float *restrict g, const float *restrict before,
-                                float *restrict dh, float *restrict dg, float *restrict db)
+                                float *restrict dh, float *restrict dg, float *restrict kept, float *restrict db)
 {
 #pragma omp simd
     for (ptrdiff_t j = 0; j < hp; j++) {
         float z = g[hp + j], n = g[2 * hp + j], d = dh[j];
         float dz = d * (before[j] - n) * (z * (1.0f - z)), dn = d * (1.0f - z) * AS_FMA(-n, n, 1.0f);
 
-        dg[hp + j] = dz;
-        dg[2 * hp + j] = dn;
+        dg[hp + j] = kept[hp + j] = dz;
+        dg[2 * hp + j] = kept[2 * hp + j] = dn;
         dh[j] = d * z;
         db[hp + j] += dz;
         db[2 * hp + j] += dn;
@@ -220,13 +239,13 @@ INLINE void before_backward_new(ptrdiff_t hp, const float *restrict g, const flo
 
 INLINE void before_backward_gate(ptrdiff_t hp, const float *restrict g, const float *restrict before,
                                  const float *restrict drh, float *restrict dh, float *restrict dg,
-                                 float *restrict db)
+                                 float *restrict kept, float *restrict db)
 {
 #pragma omp simd
     for (ptrdiff_t j = 0; j < hp; j++) {
         float r = g[j], dr = drh[j] * before[j] * (r * (1.0f - r));
 
-        dg[j] = dr;
+        dg[j] = kept[j] = dr;
         dh[j] = AS_FMA(drh[j], r, dh[j]);
         db[j] += dr;
     }
@@ -248,55 +267,83 @@ static void backward_tile(void *ctx, ptrdiff_t tile)
             ptrdiff_t a = w->v.start[first + r] + t;
             const float *g = w->gates + a * 3 * hp, *old = w->before + a * hp;
             const float *dy = w->call->dy + (w->v.row[first + r] * s.time + t) * s.h;
-            float *d = dh + r * hp;
+            float *d = dh + r * hp, *kept = w->dg + a * 3 * hp;
 
             for (ptrdiff_t j = 0; j < s.h; j++)
                 d[j] += dy[j];
             if (w->after)
-                after_backward(hp, g, old, w->met + a * hp, d, dg + r * 3 * hp, du + r * hp, db);
+                after_backward(hp, g, old, w->met + a * hp, d, dg + r * 3 * hp, du + r * hp, kept,
+                               w->du + a * hp, db);
             else
-                before_backward_new(hp, g, old, d, dg + r * 3 * hp, db);
+                before_backward_new(hp, g, old, d, dg + r * 3 * hp, kept, db);
         }
         if (!w->after)
             product(active, hp, hp, dg + 2 * hp, 3 * hp, w->new_u, drh, hp, 0);
-        for (ptrdiff_t r = 0; r < active; r++) {
+        for (ptrdiff_t r = 0; !w->after && r < active; r++) {
             ptrdiff_t a = w->v.start[first + r] + t;
 
-            if (w->after)
-                memcpy(w->du + a * hp, du + r * hp, (size_t)hp * sizeof *du);
-            else
-                before_backward_gate(hp, w->gates + a * 3 * hp, w->before + a * hp, drh + r * hp, dh + r * hp,
-                                     dg + r * 3 * hp, db);
-            memcpy(w->dg + a * 3 * hp, dg + r * 3 * hp, (size_t)(3 * hp) * sizeof *dg);
+            before_backward_gate(hp, w->gates + a * 3 * hp, w->before + a * hp, drh + r * hp, dh + r * hp,
+                                 dg + r * 3 * hp, w->dg + a * 3 * hp, db);
         }
         if (t && w->after)
             product(active, hp, hp, du, hp, w->new_u, dh, hp, 1);
         if (t)
             product(active, 2 * hp, hp, dg, 3 * hp, w->gate_u, dh, hp, 1);
+        if (t % s.block == 0 && !s.chunks)
+            input_gradient(&s, &w->v, first, active, t, w->dg, w->wx, w->call->dx[0]);
     }
+}
+
+static void backward_chunk(void *ctx, ptrdiff_t i)
+{
+    const struct job *w = ctx;
+
+    input_gradient(&w->s, &w->v, 0, w->s.batch, i * w->s.block, w->dg, w->wx, w->call->dx[0]);
+}
+
+/* dW and dU. U_n meets h when the reset gate comes after the product, with the gradient du; else r * h. */
+static void matrices(const struct job *w)
+{
+    const struct as_call *c = w->call;
+    const struct cell *s = &w->s;
+    const float *x = gather_valid(s, &w->v, c->x[0], s->in, c->scratch[R_X]);
+    float *dw = c->dw[GRU_W], *du = c->dw[GRU_U], *new_du = du ? du + 2 * s->h * s->h : NULL;
+    struct gradient g = { .gates = 2, .h = s->h, .hp = s->hp, .steps = s->steps, .dg = w->dg, .ldg = 3 * s->hp,
+                          .room = c->scratch[R_GRADIENT],
+                          .of = { { x, s->in, s->in, dw }, { w->before, s->hp, s->h, du } } };
+
+    weight_gradient(g);
+    g.gates = 1;
+    g.dg += 2 * s->hp;
+    g.of[0].dw = dw ? dw + 2 * s->h * s->in : NULL;
+    g.of[1].a = w->met;
+    g.of[1].dw = w->after ? NULL : new_du;
+    weight_gradient(g);
+    if (!w->after)
+        return;
+    g.dg = w->du;
+    g.ldg = s->hp;
+    g.of[0].dw = NULL;
+    g.of[1].a = w->before;
+    g.of[1].dw = new_du;
+    weight_gradient(g);
 }
 
 static void backward(const struct as_call *c)
 {
     struct job w = new_job(c);
     const struct cell *s = &w.s;
-    ptrdiff_t g3 = 3 * s->hp, sums = s->tile * 6 * s->hp;
+    ptrdiff_t sums = s->tile * 6 * s->hp;
     const struct gru *o = c->opt;
-    float *room = c->scratch[R_W], *packed = c->scratch[R_PACKED], *du = c->dw[GRU_U];
-    const float *u = pad_rows(s, 3, s->h, c->w[GRU_U], c->scratch[R_U]);
 
-    pack_backward(s, u, 2, packed);
-    pack_backward(s, u + 2 * s->hp * s->h, 1, packed + 2 * s->hp * s->hp);
+    if (c->dx[0])
+        pack(3, s->h, s->in, c->w[GRU_W], 0, w.wx);
+    pack_u(&w, 0);
     as_parallel(s->tiles, 2 * work(s), backward_tile, &w);
-    weight_gradient(s, 3, w.dg, g3, s->in, w.x, s->in, room, c->dw[GRU_W]);
-    weight_gradient(s, 2, w.dg, g3, s->h, w.before, s->hp, room, du);
-    if (w.after)
-        weight_gradient(s, 1, w.du, s->hp, s->h, w.before, s->hp, room, du ? du + 2 * s->h * s->h : NULL);
-    else
-        weight_gradient(s, 1, w.dg + 2 * s->hp, g3, s->h, w.met, s->hp, room, du ? du + 2 * s->h * s->h : NULL);
+    as_parallel(s->chunks, work(s), backward_chunk, &w);
+    matrices(&w);
     vector_gradient(s, 3, w.tiles + sums, tile_room(s), o->bias ? c->dw[GRU_B] : NULL);
-    vector_gradient(s, 1, w.tiles + sums + g3, tile_room(s), o->bias && w.after ? c->dw[GRU_C] : NULL);
-    input_gradient(s, &w.v, g3, w.dg, pad_rows(s, 3, s->in, c->w[GRU_W], room), c->scratch[R_X], c->dx[0]);
+    vector_gradient(s, 1, w.tiles + sums + 3 * s->hp, tile_room(s), o->bias && w.after ? c->dw[GRU_C] : NULL);
 }
 
 static const struct as_impl fused = {

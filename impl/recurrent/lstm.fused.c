@@ -1,20 +1,19 @@
-/* lstm.fused.c: the LSTM with one input product for all steps, and per step one product with the packed U and
- * one pass over the units that does all gates. Only valid steps are worked on. Backward keeps the gradients of the
- * gates of every step; the gradients of W and U are one product each at the end.
+/* lstm.fused.c: the LSTM with the input products of a block of steps at once, and per step one product with the
+ * packed U and one pass over the units that does all gates. Only valid steps are worked on. Backward keeps the
+ * gradients of the gates of every step; the gradients of W and U are one product over all steps at the end.
  */
 #include "fused.h"
 #include "lstm.h"
 
 enum { S_GATES, S_C, S_BEFORE };                        /* saved: (steps, 4hp), c (.., hp), h_{t-1} (.., hp) */
-enum { R_GATES, R_C, R_X, R_W, R_U, R_PACKED, R_TILES, R_SMALL };     /* scratch */
+enum { R_GATES, R_C, R_X, R_W, R_U, R_TILES, R_SMALL, R_GRADIENT };   /* scratch */
 
 struct job {
     struct cell s;
     struct valid v;
     const struct as_call *call;
-    const float *x;                                     /* (steps, in) */
     float *gates, *c, *before;
-    const float *packed;
+    float *wx, *u;                                      /* W and U, packed */
     const float *bias, *peep;                           /* (4hp), (3hp), zeros where there is none */
     float *dg, *tiles;
 };
@@ -27,8 +26,8 @@ static ptrdiff_t tile_room(const struct cell *s)
 
 static void plan(struct as_room *r)
 {
-    struct cell s = cell_of(r->in, r->out);
-    size_t steps = (size_t)(s.batch * s.time), hp = (size_t)s.hp, in = (size_t)s.in;
+    struct cell s = cell_of(r->in, r->out, 4);
+    size_t steps = (size_t)(s.batch * s.time), hp = (size_t)s.hp;
     size_t *keep = r->gradients ? r->saved : r->scratch;
 
     keep[r->gradients ? S_GATES : R_GATES] = steps * 4 * hp;
@@ -36,12 +35,12 @@ static void plan(struct as_room *r)
     if (r->gradients) {
         r->saved[S_BEFORE] = steps * hp;
         r->scratch[R_GATES] = steps * 4 * hp;           /* gradients of the gates */
+        r->scratch[R_X] = steps * (size_t)s.in;
+        r->scratch[R_GRADIENT] = gradient_room(4, s.hp);
     }
-    r->scratch[R_W] = 4 * hp * (in > hp ? in : hp);
+    r->scratch[R_W] = 4 * hp * (size_t)padded(s.in);
     r->scratch[R_U] = 4 * hp * hp;
-    r->scratch[R_PACKED] = 4 * hp * hp;
     r->scratch[R_TILES] = (size_t)(s.tiles * tile_room(&s));
-    r->scratch[R_X] = steps * in;
     r->scratch[R_SMALL] = 7 * hp + valid_room(&s);
 }
 
@@ -53,25 +52,31 @@ INLINE void gates_forward(ptrdiff_t hp, int peepholes, float *restrict g, const 
     for (ptrdiff_t j = 0; j < hp; j++) {
         float zi = g[j] + rec[j] + b[j], zf = g[hp + j] + rec[hp + j] + b[hp + j];
         float zo = g[2 * hp + j] + rec[2 * hp + j] + b[2 * hp + j];
-        float zg = g[3 * hp + j] + rec[3 * hp + j] + b[3 * hp + j], old = before[j], i, f, o, n, c;
+        float zg = g[3 * hp + j] + rec[3 * hp + j] + b[3 * hp + j], old = before[j], i, f, n, c, m, both, q;
 
         if (peepholes) {
             zi = AS_FMA(p[j], old, zi);
             zf = AS_FMA(p[hp + j], old, zf);
         }
-        i = sigmoid(zi);
-        f = sigmoid(zf);
-        n = tangent(zg);
-        c = AS_FMA(f, old, i * n);
+        i = below_sigmoid(zi);
+        f = below_sigmoid(zf);
+        m = above_tangent(zg);
+        both = i * f;
+        q = 1.0f / (both * (m + 2.0f));
+        n = m * both * q;
+        q = (m + 2.0f) * q;                             /* 1 / both */
+        g[j] = f * q;
+        g[hp + j] = i * q;
+        g[3 * hp + j] = n;
+        c = AS_FMA(i * q, old, f * q * n);
+        now[j] = c;
         if (peepholes)
             zo = AS_FMA(p[2 * hp + j], c, zo);
-        o = sigmoid(zo);
-        g[j] = i;
-        g[hp + j] = f;
-        g[2 * hp + j] = o;
-        g[3 * hp + j] = n;
-        now[j] = c;
-        h[j] = o * tangent(c);
+        both = below_sigmoid(zo);
+        m = above_tangent(c);
+        q = 1.0f / (both * (m + 2.0f));
+        g[2 * hp + j] = (m + 2.0f) * q;
+        h[j] = m * q;                                   /* the product of both quotients */
     }
 }
 
@@ -87,8 +92,10 @@ static void forward_tile(void *ctx, ptrdiff_t tile)
     for (ptrdiff_t t = 0; t < w->v.length[first]; t++) {
         while (w->v.length[first + active - 1] <= t)
             active--;
+        if (t % s.block == 0 && !s.chunks)
+            input_block(&s, &w->v, first, active, t, w->call->x[0], w->wx, w->gates);
         if (t)
-            product(active, s.h, 4 * s.hp, h, s.hp, w->packed, rec, 4 * s.hp, 0);
+            product(active, s.h, 4 * s.hp, h, s.hp, w->u, rec, 4 * s.hp, 0);
         for (ptrdiff_t r = 0; r < active; r++) {
             ptrdiff_t at = w->v.start[first + r] + t;
             float *c = w->c + at * s.hp, *g = w->gates + at * 4 * s.hp, *hr = h + r * s.hp;
@@ -106,19 +113,27 @@ static void forward_tile(void *ctx, ptrdiff_t tile)
     clear_padding(&s, &w->v, first, rows, w->call->y);
 }
 
+/* A tile by itself: its products with W, a block of steps a piece. */
+static void forward_chunk(void *ctx, ptrdiff_t i)
+{
+    const struct job *w = ctx;
+
+    input_block(&w->s, &w->v, 0, w->s.batch, i * w->s.block, w->call->x[0], w->wx, w->gates);
+}
+
 static struct job new_job(const struct as_call *c)
 {
     const struct lstm *o = c->opt;
-    struct job w = { .s = cell_of(c->in, c->out), .call = c };
+    struct job w = { .s = cell_of(c->in, c->out, 4), .call = c };
     float *small = c->scratch[R_SMALL];
 
     pad_vector(&w.s, 4, o->bias ? c->w[LSTM_B] : NULL, small);
     pad_vector(&w.s, 3, o->peepholes ? c->w[LSTM_P] : NULL, small + 4 * w.s.hp);
     w.v = list_valid(&w.s, c->length, small + 7 * w.s.hp);
-    w.x = gather_valid(&w.s, &w.v, c->x[0], w.s.in, c->scratch[R_X]);
     w.bias = small;
     w.peep = small + 4 * w.s.hp;
-    w.packed = c->scratch[R_PACKED];
+    w.wx = c->scratch[R_W];
+    w.u = c->scratch[R_U];
     w.tiles = c->scratch[R_TILES];
     w.gates = c->saved ? c->saved[S_GATES] : c->scratch[R_GATES];
     w.c = c->saved ? c->saved[S_C] : c->scratch[R_C];
@@ -135,16 +150,17 @@ static void forward(const struct as_call *c)
 {
     struct job w = new_job(c);
     const struct cell *s = &w.s;
-    const float *wx = pad_rows(s, 4, s->in, c->w[LSTM_W], c->scratch[R_W]);
 
-    as_gemm(0, 1, s->steps, 4 * s->hp, s->in, 1.0f, w.x, s->in, wx, s->in, 0.0f, w.gates, 4 * s->hp);
-    pack_forward(s, pad_rows(s, 4, s->h, c->w[LSTM_U], c->scratch[R_U]), 4, c->scratch[R_PACKED]);
-    as_parallel(s->tiles, work(s), forward_tile, &w);
+    pack(4, s->h, s->in, c->w[LSTM_W], 1, w.wx);
+    pack(4, s->h, s->h, c->w[LSTM_U], 1, w.u);
+    as_parallel(s->chunks, work(s), forward_chunk, &w);
+    as_parallel(s->tiles, 2 * work(s), forward_tile, &w);
 }
 
 INLINE void gates_backward(ptrdiff_t hp, int peepholes, const float *restrict g, const float *restrict p,
                            const float *restrict before, const float *restrict now, const float *restrict dh,
-                           float *restrict dc, float *restrict dg, float *restrict db, float *restrict dp)
+                           float *restrict dc, float *restrict dg, float *restrict kept, float *restrict db,
+                           float *restrict dp)
 {
 #pragma omp simd
     for (ptrdiff_t j = 0; j < hp; j++) {
@@ -165,10 +181,10 @@ INLINE void gates_backward(ptrdiff_t hp, int peepholes, const float *restrict g,
             dp[2 * hp + j] += d_o * c;
         }
         dc[j] = d;
-        dg[j] = di;
-        dg[hp + j] = df;
-        dg[2 * hp + j] = d_o;
-        dg[3 * hp + j] = dn;
+        dg[j] = kept[j] = di;
+        dg[hp + j] = kept[hp + j] = df;
+        dg[2 * hp + j] = kept[2 * hp + j] = d_o;
+        dg[3 * hp + j] = kept[3 * hp + j] = dn;
         db[j] += di;
         db[hp + j] += df;
         db[2 * hp + j] += d_o;
@@ -193,20 +209,29 @@ static void backward_tile(void *ctx, ptrdiff_t tile)
         for (ptrdiff_t r = 0; r < active; r++) {
             ptrdiff_t at = w->v.start[first + r] + t;
             float *c = w->c + at * s.hp, *g = w->gates + at * 4 * s.hp, *dg = step + r * 4 * s.hp, *d = dh + r * s.hp;
+            float *kept = w->dg + at * 4 * s.hp;
             const float *old = t ? c - s.hp : zero;
             const float *dy = w->call->dy + (w->v.row[first + r] * s.time + t) * s.h;
 
             for (ptrdiff_t j = 0; j < s.h; j++)
                 d[j] += dy[j];
             if (peepholes)
-                gates_backward(s.hp, 1, g, w->peep, old, c, d, dc + r * s.hp, dg, db, dp);
+                gates_backward(s.hp, 1, g, w->peep, old, c, d, dc + r * s.hp, dg, kept, db, dp);
             else
-                gates_backward(s.hp, 0, g, w->peep, old, c, d, dc + r * s.hp, dg, db, dp);
-            memcpy(w->dg + at * 4 * s.hp, dg, (size_t)(4 * s.hp) * sizeof *dg);
+                gates_backward(s.hp, 0, g, w->peep, old, c, d, dc + r * s.hp, dg, kept, db, dp);
         }
         if (t)
-            product(active, 4 * s.hp, s.hp, step, 4 * s.hp, w->packed, dh, s.hp, 0);
+            product(active, 4 * s.hp, s.hp, step, 4 * s.hp, w->u, dh, s.hp, 0);
+        if (t % s.block == 0 && !s.chunks)
+            input_gradient(&s, &w->v, first, active, t, w->dg, w->wx, w->call->dx[0]);
     }
+}
+
+static void backward_chunk(void *ctx, ptrdiff_t i)
+{
+    const struct job *w = ctx;
+
+    input_gradient(&w->s, &w->v, 0, w->s.batch, i * w->s.block, w->dg, w->wx, w->call->dx[0]);
 }
 
 static void backward(const struct as_call *c)
@@ -215,16 +240,19 @@ static void backward(const struct as_call *c)
     const struct cell *s = &w.s;
     const struct lstm *o = c->opt;
     ptrdiff_t g4 = 4 * s->hp, sums = s->tile * 6 * s->hp;
-    float *room = c->scratch[R_W];
 
     w.dg = c->scratch[R_GATES];
-    pack_backward(s, pad_rows(s, 4, s->h, c->w[LSTM_U], c->scratch[R_U]), 4, c->scratch[R_PACKED]);
+    if (c->dx[0])
+        pack(4, s->h, s->in, c->w[LSTM_W], 0, w.wx);
+    pack(4, s->h, s->h, c->w[LSTM_U], 0, w.u);
     as_parallel(s->tiles, 2 * work(s), backward_tile, &w);
-    weight_gradient(s, 4, w.dg, g4, s->in, w.x, s->in, room, c->dw[LSTM_W]);
-    weight_gradient(s, 4, w.dg, g4, s->h, w.before, s->hp, room, c->dw[LSTM_U]);
+    as_parallel(s->chunks, work(s), backward_chunk, &w);
+    weight_gradient((struct gradient){
+        .gates = 4, .h = s->h, .hp = s->hp, .steps = s->steps, .dg = w.dg, .ldg = g4, .room = c->scratch[R_GRADIENT],
+        .of = { { gather_valid(s, &w.v, c->x[0], s->in, c->scratch[R_X]), s->in, s->in, c->dw[LSTM_W] },
+                { w.before, s->hp, s->h, c->dw[LSTM_U] } } });
     vector_gradient(s, 4, w.tiles + sums, tile_room(s), o->bias ? c->dw[LSTM_B] : NULL);
     vector_gradient(s, 3, w.tiles + sums + g4, tile_room(s), o->peepholes ? c->dw[LSTM_P] : NULL);
-    input_gradient(s, &w.v, g4, w.dg, pad_rows(s, 4, s->in, c->w[LSTM_W], room), c->scratch[R_X], c->dx[0]);
 }
 
 static const struct as_impl fused = {

@@ -1,20 +1,20 @@
-/* rnn.fused.c: the Elman cell with one input product for all steps, and per step one product with the packed U
- * and one pass over the units. Only valid steps are worked on. Backward keeps the gradients of all steps; those of
- * W and U are one product each.
+/* rnn.fused.c: the Elman cell with the input products of a block of steps at once, and per step one product with
+ * the packed U and one pass over the units. Only valid steps are worked on. Backward keeps the gradients of all
+ * steps; those of W and U are one product over all steps at the end.
  */
 #include "fused.h"
 #include "rnn.h"
 
 enum { S_H, S_BEFORE };                                 /* saved: h_t and h_{t-1}, both (steps, hp) */
-enum { R_H, R_W, R_U, R_PACKED, R_TILES, R_SMALL, R_X };        /* scratch */
+enum { R_H, R_W, R_U, R_TILES, R_SMALL, R_X, R_GRADIENT };      /* scratch */
 
 struct job {
     struct cell s;
     struct valid v;
     const struct as_call *call;
-    const float *x;                                     /* (steps, in) */
     float *h, *before;                                  /* h holds W x before the step and h_t after it */
-    const float *packed, *bias;
+    float *wx, *u;                                      /* W and U, packed */
+    const float *bias;
     float *dg, *tiles;
 };
 
@@ -26,20 +26,20 @@ static ptrdiff_t tile_room(const struct cell *s)
 
 static void plan(struct as_room *r)
 {
-    struct cell s = cell_of(r->in, r->out);
-    size_t steps = (size_t)(s.batch * s.time), hp = (size_t)s.hp, in = (size_t)s.in;
+    struct cell s = cell_of(r->in, r->out, 1);
+    size_t steps = (size_t)(s.batch * s.time), hp = (size_t)s.hp;
 
     if (r->gradients) {
         r->saved[S_H] = steps * hp;
         r->saved[S_BEFORE] = steps * hp;
+        r->scratch[R_X] = steps * (size_t)s.in;
+        r->scratch[R_GRADIENT] = gradient_room(1, s.hp);
     }
     r->scratch[R_H] = steps * hp;
-    r->scratch[R_W] = hp * (in > hp ? in : hp);
+    r->scratch[R_W] = hp * (size_t)padded(s.in);
     r->scratch[R_U] = hp * hp;
-    r->scratch[R_PACKED] = hp * hp;
     r->scratch[R_TILES] = (size_t)(s.tiles * tile_room(&s));
     r->scratch[R_SMALL] = hp + valid_room(&s);
-    r->scratch[R_X] = steps * in;
 }
 
 INLINE void units_forward(ptrdiff_t hp, int relu, float *restrict h, const float *restrict rec,
@@ -65,8 +65,10 @@ static void forward_tile(void *ctx, ptrdiff_t tile)
     for (ptrdiff_t t = 0; t < w->v.length[first]; t++) {
         while (w->v.length[first + active - 1] <= t)
             active--;
+        if (t % s.block == 0 && !s.chunks)
+            input_block(&s, &w->v, first, active, t, w->call->x[0], w->wx, w->h);
         if (t)
-            product(active, s.h, s.hp, last, s.hp, w->packed, rec, s.hp, 0);
+            product(active, s.h, s.hp, last, s.hp, w->u, rec, s.hp, 0);
         for (ptrdiff_t r = 0; r < active; r++) {
             ptrdiff_t at = w->v.start[first + r] + t;
             float *h = w->h + at * s.hp, *kept = last + r * s.hp;
@@ -84,15 +86,23 @@ static void forward_tile(void *ctx, ptrdiff_t tile)
     clear_padding(&s, &w->v, first, rows, w->call->y);
 }
 
+/* A tile by itself: its products with W, a block of steps a piece. */
+static void forward_chunk(void *ctx, ptrdiff_t i)
+{
+    const struct job *w = ctx;
+
+    input_block(&w->s, &w->v, 0, w->s.batch, i * w->s.block, w->call->x[0], w->wx, w->h);
+}
+
 static struct job new_job(const struct as_call *c)
 {
-    struct job w = { .s = cell_of(c->in, c->out), .call = c };
+    struct job w = { .s = cell_of(c->in, c->out, 1), .call = c };
 
     pad_vector(&w.s, 1, ((const struct rnn *)c->opt)->bias ? c->w[RNN_B] : NULL, c->scratch[R_SMALL]);
     w.bias = c->scratch[R_SMALL];
     w.v = list_valid(&w.s, c->length, (float *)c->scratch[R_SMALL] + w.s.hp);
-    w.x = gather_valid(&w.s, &w.v, c->x[0], w.s.in, c->scratch[R_X]);
-    w.packed = c->scratch[R_PACKED];
+    w.wx = c->scratch[R_W];
+    w.u = c->scratch[R_U];
     w.tiles = c->scratch[R_TILES];
     w.h = c->saved ? c->saved[S_H] : c->scratch[R_H];
     w.before = c->saved ? c->saved[S_BEFORE] : NULL;
@@ -109,21 +119,21 @@ static void forward(const struct as_call *c)
 {
     struct job w = new_job(c);
     const struct cell *s = &w.s;
-    const float *wx = pad_rows(s, 1, s->in, c->w[RNN_W], c->scratch[R_W]);
 
-    as_gemm(0, 1, s->steps, s->hp, s->in, 1.0f, w.x, s->in, wx, s->in, 0.0f, w.h, s->hp);
-    pack_forward(s, pad_rows(s, 1, s->h, c->w[RNN_U], c->scratch[R_U]), 1, c->scratch[R_PACKED]);
-    as_parallel(s->tiles, work(s), forward_tile, &w);
+    pack(1, s->h, s->in, c->w[RNN_W], 1, w.wx);
+    pack(1, s->h, s->h, c->w[RNN_U], 1, w.u);
+    as_parallel(s->chunks, work(s), forward_chunk, &w);
+    as_parallel(s->tiles, 2 * work(s), forward_tile, &w);
 }
 
 INLINE void units_backward(ptrdiff_t hp, int relu, const float *restrict h, const float *restrict dh,
-                           float *restrict dg, float *restrict db)
+                           float *restrict dg, float *restrict kept, float *restrict db)
 {
 #pragma omp simd
     for (ptrdiff_t j = 0; j < hp; j++) {
         float d = relu ? (h[j] > 0.0f ? dh[j] : 0.0f) : dh[j] * AS_FMA(-h[j], h[j], 1.0f);
 
-        dg[j] = d;
+        dg[j] = kept[j] = d;
         db[j] += d;
     }
 }
@@ -143,34 +153,46 @@ static void backward_tile(void *ctx, ptrdiff_t tile)
         for (ptrdiff_t r = 0; r < active; r++) {
             ptrdiff_t at = w->v.start[first + r] + t;
             const float *dy = w->call->dy + (w->v.row[first + r] * s.time + t) * s.h;
-            float *d = dh + r * s.hp, *now = dg + r * s.hp;
+            float *d = dh + r * s.hp, *now = dg + r * s.hp, *kept = w->dg + at * s.hp;
 
             for (ptrdiff_t j = 0; j < s.h; j++)
                 d[j] += dy[j];
             if (relu)
-                units_backward(s.hp, 1, w->h + at * s.hp, d, now, db);
+                units_backward(s.hp, 1, w->h + at * s.hp, d, now, kept, db);
             else
-                units_backward(s.hp, 0, w->h + at * s.hp, d, now, db);
-            memcpy(w->dg + at * s.hp, now, (size_t)s.hp * sizeof *now);
+                units_backward(s.hp, 0, w->h + at * s.hp, d, now, kept, db);
         }
         if (t)
-            product(active, s.hp, s.hp, dg, s.hp, w->packed, dh, s.hp, 0);
+            product(active, s.hp, s.hp, dg, s.hp, w->u, dh, s.hp, 0);
+        if (t % s.block == 0 && !s.chunks)
+            input_gradient(&s, &w->v, first, active, t, w->dg, w->wx, w->call->dx[0]);
     }
+}
+
+static void backward_chunk(void *ctx, ptrdiff_t i)
+{
+    const struct job *w = ctx;
+
+    input_gradient(&w->s, &w->v, 0, w->s.batch, i * w->s.block, w->dg, w->wx, w->call->dx[0]);
 }
 
 static void backward(const struct as_call *c)
 {
     struct job w = new_job(c);
     const struct cell *s = &w.s;
-    float *room = c->scratch[R_W];
 
-    pack_backward(s, pad_rows(s, 1, s->h, c->w[RNN_U], c->scratch[R_U]), 1, c->scratch[R_PACKED]);
+    if (c->dx[0])
+        pack(1, s->h, s->in, c->w[RNN_W], 0, w.wx);
+    pack(1, s->h, s->h, c->w[RNN_U], 0, w.u);
     as_parallel(s->tiles, 2 * work(s), backward_tile, &w);
-    weight_gradient(s, 1, w.dg, s->hp, s->in, w.x, s->in, room, c->dw[RNN_W]);
-    weight_gradient(s, 1, w.dg, s->hp, s->h, w.before, s->hp, room, c->dw[RNN_U]);
+    as_parallel(s->chunks, work(s), backward_chunk, &w);
+    weight_gradient((struct gradient){
+        .gates = 1, .h = s->h, .hp = s->hp, .steps = s->steps, .dg = w.dg, .ldg = s->hp,
+        .room = c->scratch[R_GRADIENT],
+        .of = { { gather_valid(s, &w.v, c->x[0], s->in, c->scratch[R_X]), s->in, s->in, c->dw[RNN_W] },
+                { w.before, s->hp, s->h, c->dw[RNN_U] } } });
     vector_gradient(s, 1, w.tiles + s->tile * 2 * s->hp, tile_room(s),
                     ((const struct rnn *)c->opt)->bias ? c->dw[RNN_B] : NULL);
-    input_gradient(s, &w.v, s->hp, w.dg, pad_rows(s, 1, s->in, c->w[RNN_W], room), c->scratch[R_X], c->dx[0]);
 }
 
 static const struct as_impl fused = {

@@ -6,6 +6,7 @@
  *     w <- w - eta m^ / (sqrt(v^) + eps)
  * Weight decay, when asked for, is L2: it is added to g and so passes through the moments.
  */
+#include <assay/kernel.h>
 #include <assay/rule.h>
 #include <tgmath.h>
 
@@ -32,19 +33,11 @@ static int moments(const void *opt)
 static void update(const struct as_update *u)
 {
     const struct opt *o = u->opt;
-    real beta1 = (real)o->beta1, beta2 = (real)o->beta2, eps = (real)o->eps;
-    real rate = (real)(u->rate / (1 - pow(o->beta1, (double)u->step)));
-    real unbias = (real)(1 / sqrt(1 - pow(o->beta2, (double)u->step)));
-    real decay = (real)u->decay;
-    real *m = u->moment[M], *v = u->moment[V];
+    struct as_adam a = { .beta1 = o->beta1, .beta2 = o->beta2, .eps = o->eps, .keep = 1, .couple = u->decay,
+                         .rate = u->rate / (1 - pow(o->beta1, (double)u->step)),
+                         .unbias = 1 / sqrt(1 - pow(o->beta2, (double)u->step)) };
 
-    for (ptrdiff_t i = 0; i < u->n; i++) {
-        real g = u->g[i] + decay * u->w[i];
-
-        m[i] = beta1 * m[i] + (1 - beta1) * g;
-        v[i] = beta2 * v[i] + (1 - beta2) * g * g;
-        u->w[i] -= rate * m[i] / (sqrt(v[i]) * unbias + eps);
-    }
+    as_vadam(u->n, &a, u->g, u->moment[M], u->moment[V], u->w);
 }
 
 static const struct as_rule rule = {

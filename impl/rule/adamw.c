@@ -7,6 +7,7 @@
  * Departs: the decay is multiplied by the rate and its schedule, as in common programs; the paper multiplies it
  * by the schedule alone. Which weights decay is the trainer's `decay_on` (matrices only, unless told otherwise).
  */
+#include <assay/kernel.h>
 #include <assay/rule.h>
 #include <tgmath.h>
 
@@ -33,19 +34,11 @@ static int moments(const void *opt)
 static void update(const struct as_update *u)
 {
     const struct opt *o = u->opt;
-    real beta1 = (real)o->beta1, beta2 = (real)o->beta2, eps = (real)o->eps;
-    real rate = (real)(u->rate / (1 - pow(o->beta1, (double)u->step)));
-    real unbias = (real)(1 / sqrt(1 - pow(o->beta2, (double)u->step)));
-    real keep = (real)(1 - u->rate * u->decay);
-    real *m = u->moment[M], *v = u->moment[V];
+    struct as_adam a = { .beta1 = o->beta1, .beta2 = o->beta2, .eps = o->eps, .keep = 1 - u->rate * u->decay,
+                         .rate = u->rate / (1 - pow(o->beta1, (double)u->step)),
+                         .unbias = 1 / sqrt(1 - pow(o->beta2, (double)u->step)) };
 
-    for (ptrdiff_t i = 0; i < u->n; i++) {
-        real g = u->g[i];
-
-        m[i] = beta1 * m[i] + (1 - beta1) * g;
-        v[i] = beta2 * v[i] + (1 - beta2) * g * g;
-        u->w[i] = keep * u->w[i] - rate * m[i] / (sqrt(v[i]) * unbias + eps);
-    }
+    as_vadam(u->n, &a, u->g, u->moment[M], u->moment[V], u->w);
 }
 
 static const struct as_rule rule = {

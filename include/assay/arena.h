@@ -17,7 +17,8 @@ void as_arena_reset(struct as_arena *a, size_t mark);       /* all that was take
 /* Back to a mark, but with these bytes (taken after it) moved down and kept; returns their new place. */
 void *as_arena_keep(struct as_arena *a, size_t mark, const void *at, size_t bytes);
 size_t as_arena_peak(const struct as_arena *a);             /* high-water mark in bytes: the memory figure */
-void as_arena_poison(struct as_arena *a, int on);           /* tests: fill what is taken with NaN patterns */
+void as_arena_poison(struct as_arena *a, int on);           /* tests: fill what is taken with NaNs; on > 1: with
+                                                               that byte instead */
 
 /* a * b, or AS_NO_MEMORY when it does not fit: every size goes through here. */
 size_t as_size(size_t a, size_t b);

@@ -14,6 +14,7 @@
 #define as_vsigmoid AS_REAL(as_vsigmoid)
 #define as_vsoftplus AS_REAL(as_vsoftplus)
 #define as_verf AS_REAL(as_verf)
+#define as_vadam AS_REAL(as_vadam)
 #define as_gemm AS_REAL(as_gemm)
 #define as_gemm_one AS_REAL(as_gemm_one)
 #define as_bgemm AS_REAL(as_bgemm)
@@ -26,6 +27,12 @@ void as_vtanh(ptrdiff_t n, const real *x, real *y);
 void as_vsigmoid(ptrdiff_t n, const real *x, real *y);      /* 1 / (1 + exp(-x)) without overflow */
 void as_vsoftplus(ptrdiff_t n, const real *x, real *y);     /* log(1 + exp(x)) without overflow */
 void as_verf(ptrdiff_t n, const real *x, real *y);
+
+/* One step of Adam on n weights, in one pass over them:
+ *     m <- beta1 m + (1 - beta1) g,  v <- beta2 v + (1 - beta2) g^2,  w <- keep w - rate m / (sqrt(v) unbias + eps)
+ * couple: first g <- g + couple w, for weight decay that goes through the moments. g is read only. */
+struct as_adam { double beta1, beta2, rate, unbias, eps, keep, couple; };
+void as_vadam(ptrdiff_t n, const struct as_adam *a, const real *g, real *m, real *v, real *w);
 
 /* C (m, n) = alpha * op(A) op(B) + beta * C, row-major; op is transposition when ta or tb is non-zero.
  * lda, ldb, ldc: leading dimensions as stored. beta = 0 ignores what C held. Cut by size, run on the team. */

@@ -45,6 +45,17 @@ struct as_slot {
     const char *help;
 };
 
+/* What an input looks like when the layer is checked (`assay check`): one row a port, in the order of `ports`.
+ * Without the table there is one input x, (batch, time, 16), normal. */
+struct as_sample {
+    int rank;                /* number of sizes behind (batch, time) */
+    ptrdiff_t dim[3];        /* of the table, equal numbers stand for sizes that must be equal; others are tried, too */
+    double sd;               /* normal draws of this deviation; 0: 1 */
+    double lo, hi;           /* unless both are 0: uniform draws between them instead */
+    ptrdiff_t vocab;         /* above 0: integers 0..vocab-1 instead */
+    bool optional;           /* this port may be left out, with all behind it: both are checked */
+};
+
 enum as_kind {               /* of a weight: rules choose rate and decay by it */
     AS_MATRIX, AS_EMBEDDING, AS_BIAS, AS_GAIN, AS_RECURRENCE /* decays, eigenvalues, time steps */
 };
@@ -180,7 +191,8 @@ struct as_room {
 struct as_impl {                     /* HOW */
     int abi;                         /* required: ASSAY_ABI */
     const char *name;                /* required: "ref", "chunk" */
-    int rank;                        /* higher is tried first; the reference has 0 */
+    int rank;                        /* higher is tried first; the reference has 0, or -1 where the graph's operators
+                                        are faster: then the graph is the default, and only its name chooses it */
     const char *tolerance_why;       /* why it may differ more than the derived tolerance; NULL: it does not */
     double tolerance;                /* in units of the oracle's one-ulp noise; 0: the default */
     const char *(*can)(const void *opt, int n_in, const struct as_spec *in);   /* optional: NULL, or why not */
@@ -200,6 +212,8 @@ struct as_variant {                  /* WHAT: exactly one per NAME.c of a layer 
     size_t opt_size;
     const struct as_slot *slots;     /* optional; ends with { 0 }: then `graph` is the only form */
     const char *const *ports;        /* optional: names of the inputs, NULL at the end; default: "x" */
+    const struct as_sample *samples; /* optional without `ports`: a row a port, what inputs look like in checks */
+    const char *kinks;               /* where the function is not differentiable ("max at ties"); NULL: nowhere */
     unsigned promises;
     const char *(*check)(const void *opt, int n_in, const struct as_spec *in);  /* optional: NULL, or why not */
     void (*plan)(struct as_plan *p);                   /* optional: no weights, output like input */

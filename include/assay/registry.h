@@ -13,6 +13,13 @@ struct as_source;
 
 #define AS_MAX_IMPL 8
 
+/* A plug-in in impl/mock/ is wrong on purpose: `assay check` of the program that has the mocks must refuse it. */
+struct as_mock {
+    const char *caught_by;                      /* the check that must fail: "causal" */
+    const char *truth;                          /* what is right, in one sentence */
+    const char *wrong;                          /* what this plug-in does instead */
+};
+
 /* The one external constant of each file in impl/ and datasets/. Designated initialisers; exactly one of
  * variant, rule, objective, study and source, or none in a kernel file (NAME.KERNEL.c), which has `impl` only. */
 struct as_plugin {
@@ -23,6 +30,7 @@ struct as_plugin {
     const struct as_study *study;
     const struct as_source *source;
     const struct as_impl *impl[AS_MAX_IMPL];    /* ends with NULL */
+    const struct as_mock *mock;                 /* impl/mock/ only, and required there */
 };
 
 struct as_entry {
@@ -41,6 +49,9 @@ extern const struct as_entry as_entries[], as_entries_d[];      /* each ends wit
 /* NULL, or a sentence about the first descriptor that breaks the contract (version, required hooks, names). */
 #define as_registry_check AS_REAL(as_registry_check)
 const char *as_registry_check(const struct as_entry *table);
+/* The same for one entry of the table; without its path. */
+#define as_registry_check_one AS_REAL(as_registry_check_one)
+const char *as_registry_check_one(const struct as_entry *table, const struct as_entry *entry);
 
 /* The NAME.c entry called `name` ("deltanet" or "linear-attention/deltanet") that has a descriptor of the kind
  * asked for ("layer", "rule", "objective", "study", "source"); NULL when there is none, then *nearest (may be

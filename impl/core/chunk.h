@@ -1,0 +1,285 @@
+/* chunk.h: what the chunked forms of linear-rule, gated-linear-rule and delta-rule are made of: products of matrices
+ * that lie in the nearest caches, with the triangles that causality leaves, transposition, and rows scaled by decays.
+ *
+ * Matrices of a chunk are copied into dense rows of a width rounded up to WIDE, zeros behind, so that no product has
+ * a tail of columns. Registers are the compilers' vector types, as wide as the processor level has them; loops over
+ * lanes of constant length become one instruction. Every entry is one chain of multiply-adds in order of k: the same
+ * bits in whatever tile it stands.
+ */
+#ifndef ASSAY_CHUNK_H
+#define ASSAY_CHUNK_H
+
+#include <assay/kernel.h>
+#include <assay/layer.h>
+#include <assay/parallel.h>
+#include <string.h>
+
+#if ASSAY_LEVEL == 2
+enum { LANE = 16, TILE_ROWS = 8 };           /* a product's tile: TILE_ROWS by two registers */
+#elif ASSAY_LEVEL == 1
+enum { LANE = 8, TILE_ROWS = 4 };
+#else
+enum { LANE = 4, TILE_ROWS = 4 };
+#endif
+enum { CHUNK = 64, WIDE = 16 };              /* steps of a chunk; widths are rounded up to WIDE */
+
+typedef float vec __attribute__((vector_size(LANE * sizeof(float))));
+
+#if defined(__clang__)
+#define UNROLLED _Pragma("unroll")
+#else
+#define UNROLLED _Pragma("GCC unroll 16")
+#endif
+#define INLINED static inline __attribute__((always_inline))
+#define OUTLINED static __attribute__((noinline, unused))
+
+static inline ptrdiff_t least(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
+static inline ptrdiff_t up(ptrdiff_t n, ptrdiff_t to) { return (n + to - 1) / to * to; }
+
+/* The next n numbers of a scratch. */
+static inline float *cut(float **p, ptrdiff_t n)
+{
+    float *start = *p;
+
+    *p += n;
+    return start;
+}
+
+INLINED vec load(const float *p)
+{
+    vec v;
+
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+INLINED void store(float *p, vec v) { memcpy(p, &v, sizeof v); }
+INLINED vec all(float a) { return a - (vec){ 0 }; }
+
+INLINED vec fma_of(vec a, vec b, vec c)
+{
+#if ASSAY_LEVEL > 0
+    vec r;
+
+    for (int l = 0; l < LANE; l++)
+        r[l] = AS_FMA(a[l], b[l], c[l]);
+    return r;
+#else
+    return a * b + c;
+#endif
+}
+
+/* --- products ---------------------------------------------------------------------------------------------- */
+
+/* A (m, k) read one number at a time where it stands: element (r, s) at x[r row + s step]. */
+struct left { const float *x; ptrdiff_t row, step; };
+struct right { const float *x; ptrdiff_t ld; };
+struct result { float *x; ptrdiff_t ld; };
+
+enum shape {
+    WHOLE,
+    LOWER,                                   /* A has zeros right of its diagonal: they are passed over */
+    UPPER,                                   /* left of it */
+    TRIANGLE                                 /* only C at and left of its diagonal is wanted; the rest is undefined */
+};
+
+INLINED void tile(const int rows, const int vectors, ptrdiff_t k, struct left a, struct right b, struct result c, bool add)
+{
+    vec sum[TILE_ROWS][2];
+
+    UNROLLED for (int r = 0; r < rows; r++)
+        UNROLLED for (int w = 0; w < vectors; w++)
+            sum[r][w] = add ? load(c.x + r * c.ld + w * LANE) : (vec){ 0 };
+    for (ptrdiff_t s = 0; s < k; s++, a.x += a.step, b.x += b.ld) {
+        vec x0 = load(b.x), x1 = vectors > 1 ? load(b.x + LANE) : x0;
+
+        UNROLLED for (int r = 0; r < rows; r++) {
+            vec f = all(a.x[r * a.row]);
+
+            sum[r][0] = fma_of(f, x0, sum[r][0]);
+            if (vectors > 1)
+                sum[r][1] = fma_of(f, x1, sum[r][1]);
+        }
+    }
+    UNROLLED for (int r = 0; r < rows; r++)
+        UNROLLED for (int w = 0; w < vectors; w++)
+            store(c.x + r * c.ld + w * LANE, sum[r][w]);
+}
+
+INLINED void tiles(const int rows, ptrdiff_t n, ptrdiff_t k, struct left a, struct right b, struct result c, bool add)
+{
+    ptrdiff_t j = 0;
+
+    for (; j + 2 * LANE <= n; j += 2 * LANE)
+        tile(rows, 2, k, a, (struct right){ b.x + j, b.ld }, (struct result){ c.x + j, c.ld }, add);
+    if (j < n)
+        tile(rows, 1, k, a, (struct right){ b.x + j, b.ld }, (struct result){ c.x + j, c.ld }, add);
+}
+
+/* C (m, n) = A B, or += when `add`; n is a multiple of LANE. */
+OUTLINED void product(enum shape shape, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, struct left a, struct right b,
+                      struct result c, bool add)
+{
+    for (ptrdiff_t r = 0; r < m; r += TILE_ROWS) {
+        ptrdiff_t rows = least(TILE_ROWS, m - r), from = shape == UPPER ? least(r, k) : 0;
+        ptrdiff_t steps = (shape == LOWER ? least(k, r + rows) : k) - from;
+        ptrdiff_t columns = shape == TRIANGLE ? least(n, up(r + rows, LANE)) : n;
+        struct left ar = { a.x + r * a.row + from * a.step, a.row, a.step };
+        struct right br = { b.x + from * b.ld, b.ld };
+        struct result cr = { c.x + r * c.ld, c.ld };
+
+        switch (rows) {
+        case 1: tiles(1, columns, steps, ar, br, cr, add); break;
+        case 2: tiles(2, columns, steps, ar, br, cr, add); break;
+        case 3: tiles(3, columns, steps, ar, br, cr, add); break;
+#if ASSAY_LEVEL == 2
+        case 4: tiles(4, columns, steps, ar, br, cr, add); break;
+        case 5: tiles(5, columns, steps, ar, br, cr, add); break;
+        case 6: tiles(6, columns, steps, ar, br, cr, add); break;
+        case 7: tiles(7, columns, steps, ar, br, cr, add); break;
+#endif
+        default: tiles(TILE_ROWS, columns, steps, ar, br, cr, add); break;
+        }
+    }
+}
+
+/* A read as it stands, or transposed. */
+INLINED struct left plain(const float *x, ptrdiff_t ld) { return (struct left){ x, ld, 1 }; }
+INLINED struct left flipped(const float *x, ptrdiff_t ld) { return (struct left){ x, 1, ld }; }
+
+/* --- transposition ----------------------------------------------------------------------------------------- */
+
+#if ASSAY_LEVEL == 2
+#define FRONT(a, b) __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
+#define BACK(a, b) __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
+#elif ASSAY_LEVEL == 1
+#define FRONT(a, b) __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11)
+#define BACK(a, b) __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15)
+#else
+#define FRONT(a, b) __builtin_shufflevector(a, b, 0, 4, 1, 5)
+#define BACK(a, b) __builtin_shufflevector(a, b, 2, 6, 3, 7)
+#endif
+
+/* The rows of r laced into each other; as often as LANE has factors of two, and r is transposed. */
+INLINED void lace(const vec *r, vec *out)
+{
+    UNROLLED for (int i = 0; i < LANE / 2; i++) {
+        out[2 * i] = FRONT(r[i], r[i + LANE / 2]);
+        out[2 * i + 1] = BACK(r[i], r[i + LANE / 2]);
+    }
+}
+
+/* xt (width, CHUNK) = x^T with zeros in the columns from `rows` to the next multiple of WIDE; x (rows, ld), its width
+ * a multiple of WIDE. */
+OUTLINED void transpose(const float *x, ptrdiff_t ld, ptrdiff_t rows, ptrdiff_t width, float *xt, ptrdiff_t ldt)
+{
+    for (ptrdiff_t i = 0; i < up(rows, WIDE); i += LANE)
+        for (ptrdiff_t j = 0; j < width; j += LANE) {
+            vec a[LANE], b[LANE];
+
+            UNROLLED for (int l = 0; l < LANE; l++)
+                a[l] = i + l < rows ? load(x + (i + l) * ld + j) : (vec){ 0 };
+            lace(a, b);
+            lace(b, a);
+            if (LANE > 4)
+                lace(a, b);
+            if (LANE > 8)
+                lace(b, a);
+            UNROLLED for (int l = 0; l < LANE; l++)
+                store(xt + (j + l) * ldt + i, LANE == 8 ? b[l] : a[l]);
+        }
+}
+
+/* --- rows -------------------------------------------------------------------------------------------------- */
+
+/* out (n, up(width, WIDE)) = the rows of x, ld apart, zeros behind; row i times by[i] unless `by` is NULL. */
+OUTLINED void take(const float *x, ptrdiff_t ld, ptrdiff_t n, ptrdiff_t width, const float *by, float *out)
+{
+    ptrdiff_t wide = up(width, WIDE), even = width / WIDE * WIDE;
+
+    for (ptrdiff_t i = 0; i < n; i++, x += ld, out += wide) {
+        float f = by ? by[i] : 1;
+
+        for (ptrdiff_t j = 0; j < even; j += LANE)
+            store(out + j, all(f) * load(x + j));
+        if (even < wide)
+            memset(out + even, 0, WIDE * sizeof *out);
+        for (ptrdiff_t j = even; j < width; j++)
+            out[j] = f * x[j];
+    }
+}
+
+/* y (n, width; rows ld apart) += the rows of x (n, up(width, WIDE)), row i times by[i] unless `by` is NULL. */
+OUTLINED void give(const float *x, ptrdiff_t n, ptrdiff_t width, const float *by, float *y, ptrdiff_t ld)
+{
+    ptrdiff_t wide = up(width, WIDE), even = width / WIDE * WIDE;
+
+    for (ptrdiff_t i = 0; i < n; i++, x += wide, y += ld) {
+        float f = by ? by[i] : 1;
+
+        for (ptrdiff_t j = 0; j < even; j += LANE)
+            store(y + j, fma_of(all(f), load(x + j), load(y + j)));
+        for (ptrdiff_t j = even; j < width; j++)
+            y[j] = AS_FMA(f, x[j], y[j]);
+    }
+}
+
+INLINED float lanes_sum(vec v)
+{
+    float a[LANE];
+
+    store(a, v);
+    for (int half = LANE / 2; half > 0; half /= 2)
+        for (int l = 0; l < half; l++)
+            a[l] += a[l + half];
+    return a[0];
+}
+
+/* x.y over n numbers, a multiple of LANE. */
+INLINED float dot(const float *x, const float *y, ptrdiff_t n)
+{
+    vec s = { 0 };
+
+    for (ptrdiff_t i = 0; i < n; i += LANE)
+        s = fma_of(load(x + i), load(y + i), s);
+    return lanes_sum(s);
+}
+
+/* x <- f x over n numbers, a multiple of LANE. */
+INLINED void scale(float *x, ptrdiff_t n, float f)
+{
+    for (ptrdiff_t i = 0; i < n; i += LANE)
+        store(x + i, all(f) * load(x + i));
+}
+
+/* Decays of a chunk from g (n values, `step` apart): e^{g_i}, e^{b_i} with b_i = g_1 + ... + g_i, e^{b_n - b_i}.
+ * Products of e^g, not exponentials of sums and of their differences: where much is forgotten the sums are large, and
+ * their differences lose their digits. */
+INLINED void decays(const float *g, ptrdiff_t step, ptrdiff_t n, float *e, float *before, float *after)
+{
+    float product_of = 1;
+
+    for (ptrdiff_t i = 0; i < n; i++)
+        e[i] = g[i * step];
+    as_vexp(n, e, e);
+    for (ptrdiff_t i = 0; i < n; i++)
+        before[i] = product_of *= e[i];
+    product_of = 1;
+    for (ptrdiff_t i = n - 1; i >= 0; i--) {
+        after[i] = product_of;
+        product_of *= e[i];
+    }
+}
+
+/* Row i of G_ij = e^{b_i - b_j} (j <= i, zeros behind) from row i - 1, e = e^{g_i}; rows of CHUNK. */
+INLINED void decay_row(ptrdiff_t i, float e, float *row)
+{
+    ptrdiff_t end = up(i, LANE);
+
+    for (ptrdiff_t j = 0; j < end; j += LANE)
+        store(row + j, all(e) * load(row - CHUNK + j));
+    memset(row + i, 0, (size_t)(CHUNK - i) * sizeof *row);
+    row[i] = 1;
+}
+
+#endif
