@@ -9,8 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-struct gemm { ptrdiff_t m, n, k; float *a, *b, *c; };
-
 static float *drawn(ptrdiff_t n, uint64_t stream)
 {
     float *x = malloc((size_t)n * sizeof *x);
@@ -21,6 +19,10 @@ static float *drawn(ptrdiff_t n, uint64_t stream)
     return x;
 }
 
+/* --- products: (rows n, columns, inner): 0 is the size ------------------------------------- */
+
+struct gemm { const char *name; ptrdiff_t rows, columns, inner; const long *sizes; ptrdiff_t m, n, k; float *a, *b, *c; };
+
 static void gemm_run(void *ctx)
 {
     struct gemm *g = ctx;
@@ -29,12 +31,8 @@ static void gemm_run(void *ctx)
 }
 
 /* A scattering of elements: all of them would take longer than the timing. */
-static const char *gemm_agrees(void *ctx)
+static const char *gemm_agrees(struct gemm *g)
 {
-    struct gemm *g = ctx;
-
-    if (!g->a && (!(g->a = drawn(g->m * g->k, 1)) || !(g->b = drawn(g->k * g->n, 2)) || !(g->c = drawn(g->m * g->n, 3))))
-        return "out of memory";
     gemm_run(g);
     for (ptrdiff_t p = 0; p < 64; p++) {
         ptrdiff_t i = p * 7919 % g->m, j = p * 104729 % g->n;
@@ -46,13 +44,40 @@ static const char *gemm_agrees(void *ctx)
             sum += term;
             size += fabs(term);
         }
-        if (fabs(sum - (double)g->c[i * g->n + j]) > 1.2e-7 * (double)g->k * size)
+        if (!(fabs(sum - (double)g->c[i * g->n + j]) <= 1.2e-7 * (double)g->k * size))
             return "disagrees with the plain product in double";
     }
     return NULL;
 }
 
-struct array { ptrdiff_t n; void (*f)(ptrdiff_t, const float *, float *); double (*truth)(double); float *x, *y; };
+static const char *gemm_prepare(void *ctx, long size)
+{
+    struct gemm *g = ctx;
+
+    free(g->a);
+    free(g->b);
+    free(g->c);
+    g->m = g->rows ? g->rows : size;
+    g->n = g->columns ? g->columns : size;
+    g->k = g->inner ? g->inner : size;
+    g->a = drawn(g->m * g->k, 1);
+    g->b = drawn(g->k * g->n, 2);
+    g->c = drawn(g->m * g->n, 3);
+    return g->a && g->b && g->c ? gemm_agrees(g) : "out of memory";
+}
+
+static void gemm_count(void *ctx, double *flop, double *bytes)
+{
+    const struct gemm *g = ctx;
+    double m = (double)g->m, n = (double)g->n, k = (double)g->k;
+
+    *flop = 2 * m * n * k;
+    *bytes = 4 * (m * k + k * n + m * n);
+}
+
+/* --- functions of whole arrays ------------------------------------------------------------------------------------ */
+
+struct array { const char *name; void (*f)(ptrdiff_t, const float *, float *); double (*truth)(double); ptrdiff_t n; float *x, *y; };
 
 static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
 static double softplus(double x) { return log1p(exp(x)); }
@@ -64,11 +89,16 @@ static void array_run(void *ctx)
     a->f(a->n, a->x, a->y);
 }
 
-static const char *array_agrees(void *ctx)
+static const char *array_prepare(void *ctx, long size)
 {
     struct array *a = ctx;
 
-    if (!a->x && (!(a->x = drawn(a->n, 4)) || !(a->y = drawn(a->n, 5))))
+    free(a->x);
+    free(a->y);
+    a->n = size;
+    a->x = drawn(size, 4);
+    a->y = drawn(size, 5);
+    if (!a->x || !a->y)
         return "out of memory";
     array_run(a);
     for (ptrdiff_t i = 0; i < a->n; i++) {
@@ -80,26 +110,28 @@ static const char *array_agrees(void *ctx)
     return NULL;
 }
 
+static void array_count(void *ctx, double *flop, double *bytes)
+{
+    *flop = 0;
+    *bytes = 8 * (double)((struct array *)ctx)->n;
+}
+
 void bench_register_kernels(void)
 {
-    static struct gemm gemm[] = { { .m = 64, .n = 64, .k = 64 }, { .m = 2560, .n = 96, .k = 32 },
-                                  { .m = 256, .n = 256, .k = 256 }, { .m = 8192, .n = 256, .k = 256 },
-                                  { .m = 1, .n = 1024, .k = 1024 }, { .m = 1024, .n = 1, .k = 1024 } };
-    static struct array array[] = { { .n = 65536, .f = as_vexp, .truth = exp }, { .n = 65536, .f = as_vtanh, .truth = tanh },
-                                    { .n = 65536, .f = as_vsigmoid, .truth = sigmoid },
-                                    { .n = 65536, .f = as_vsoftplus, .truth = softplus },
-                                    { .n = 65536, .f = as_verf, .truth = erf } };
-    static const char *const names[] = { "exp", "tanh", "sigmoid", "softplus", "erf" };
+    static const long square[] = { 64, 128, 256, 512, 0 }, rows[] = { 1024, 2048, 4096, 8192, 0 }, long_[] = { 4096, 65536, 1048576, 0 };
+    static struct gemm gemm[] = {
+        { "gemm/square", .sizes = square }, { "gemm/rows-by-256x256", .columns = 256, .inner = 256, .sizes = rows },
+        { "gemm/rows-by-32x96", .columns = 96, .inner = 32, .sizes = rows }, { "gemm/one-row", .rows = 1, .sizes = square },
+        { "gemm/one-column", .columns = 1, .sizes = square },
+    };
+    static struct array array[] = { { "exp", .f = as_vexp, .truth = exp }, { "tanh", .f = as_vtanh, .truth = tanh },
+                                    { "sigmoid", .f = as_vsigmoid, .truth = sigmoid },
+                                    { "softplus", .f = as_vsoftplus, .truth = softplus }, { "erf", .f = as_verf, .truth = erf } };
 
-    for (size_t i = 0; i < sizeof gemm / sizeof *gemm; i++) {
-        struct gemm *g = &gemm[i];
-        double m = (double)g->m, n = (double)g->n, k = (double)g->k;
-
-        bench_register(&(struct bench){ .name = as_say("gemm/%tdx%tdx%td", g->m, g->n, g->k), .prepare = gemm_agrees,
-                                        .run = gemm_run, .ctx = g, .flop = 2 * m * n * k,
-                                        .bytes = 4 * (m * k + k * n + m * n) });
-    }
+    for (size_t i = 0; i < sizeof gemm / sizeof *gemm; i++)
+        bench_register(&(struct bench){ .name = gemm[i].name, .prepare = gemm_prepare, .run = gemm_run, .count = gemm_count,
+                                        .ctx = &gemm[i], .sizes = gemm[i].sizes });
     for (size_t i = 0; i < sizeof array / sizeof *array; i++)
-        bench_register(&(struct bench){ .name = as_say("%s/%td", names[i], array[i].n), .prepare = array_agrees,
-                                        .run = array_run, .ctx = &array[i], .bytes = 8 * (double)array[i].n });
+        bench_register(&(struct bench){ .name = array[i].name, .prepare = array_prepare, .run = array_run, .count = array_count,
+                                        .ctx = &array[i], .sizes = long_ });
 }
