@@ -1,0 +1,58 @@
+/* state-not-reset.c: wrong on purpose: the second form carries h over from one row of the batch to the next. */
+#include <assay/layer.h>
+#include <tgmath.h>
+
+enum { ALPHA };
+
+static const char *check(const void *opt, int n_in, const struct as_spec *in)
+{
+    (void)opt;
+    (void)n_in;
+    return in->dtype == AS_REALS && in->rank == 3 ? NULL : "it works on (batch, time, width)";
+}
+
+static void plan(struct as_plan *p)
+{
+    ptrdiff_t d = p->in->dim[2];
+
+    as_weight(p, ALPHA, "alpha", AS_RECURRENCE, (struct as_init){ .spread = AS_CONSTANT, .a = 2 }, 1, &d);
+}
+
+static struct as_node *graph(struct as_graph *g, struct as_node *x)
+{
+    return as_scan(g->t, as_sigmoid(g->t, as_w(g, ALPHA)), x, NULL);
+}
+
+static void forward(const struct as_call *c)
+{
+    ptrdiff_t time = c->in->dim[1], d = c->in->dim[2];
+
+    for (ptrdiff_t i = 0; i < d; i++) {
+        real h = 0, a = 1 / (1 + exp(-c->w[ALPHA][i]));
+
+        for (ptrdiff_t p = 0; p < c->in->dim[0] * time; p++)
+            c->y[p * d + i] = h = a * h + c->x[0][p * d + i];
+    }
+}
+
+static const struct as_impl ref = {
+    .abi = ASSAY_ABI, .name = "ref", .forward = forward,
+};
+
+static const struct as_variant layer = {
+    .abi = ASSAY_ABI,
+    .summary = "mock: the second form carries h over from one row of the batch to the next",
+    .paper = { .key = "mock", .title = "none", .where = "none", .departs = "from the truth" },
+    .promises = AS_CAUSAL | AS_PADDING_SAFE | AS_LINEAR,
+    .check = check, .plan = plan, .graph = graph,
+};
+
+static const struct as_mock mock = {
+    .caught_by = "oracle",
+    .truth = "h_t = a * h_{t-1} + x_t, h_0 = 0 in every row of the batch",
+    .wrong = "The second form carries h over from one row of the batch to the next",
+};
+
+const struct as_plugin AS_PLUGIN(mock__state_not_reset) = {
+    .abi = ASSAY_ABI, .variant = &layer, .impl = { &ref }, .mock = &mock,
+};
