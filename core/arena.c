@@ -35,6 +35,9 @@ struct as_arena {
     unsigned char *base;
     size_t reserved, committed, used, peak;
     int poison;
+    bool guard;
+    size_t zone, broken;             /* guards: where the newest zone ends; blocks found overrun */
+    long commits;
 };
 
 size_t as_size(size_t a, size_t b)
@@ -98,19 +101,83 @@ static void commit(struct as_arena *a, size_t need)
     }
     FORBID(a->base + a->committed, more - a->committed);
     a->committed = more;
+    a->commits++;
+}
+
+/* --- red zones: behind every block a pattern, and in its middle where the zone before it stands ---------------- */
+
+enum { ZONE = 3 * ALIGN, PATTERN = 0xC5 };
+struct zone { size_t before, end, mark; };           /* end: where the block ended; mark: to know it again */
+static const size_t zone_mark = (size_t)0x5ac7ed0c0ffee5u;
+
+static void lay_zone(struct as_arena *a, size_t end_of_block, size_t end)
+{
+    struct zone z = { a->zone, end_of_block, zone_mark };
+    memset(a->base + end_of_block, PATTERN, end - end_of_block);
+    memcpy(a->base + end - 2 * ALIGN, &z, sizeof z);
+    a->zone = end;
+}
+
+static bool zone_is_whole(const struct as_arena *a, size_t end, const struct zone *z)
+{
+    if (z->mark != zone_mark || z->end > end - 2 * ALIGN || z->before > z->end)
+        return false;
+    for (size_t i = z->end; i < end; i++)
+        if (a->base[i] != PATTERN && (i < end - 2 * ALIGN || i >= end - 2 * ALIGN + sizeof *z))
+            return false;
+    return true;
+}
+
+/* Looks at the zones above the mark and forgets them. */
+static void drop_zones(struct as_arena *a, size_t mark)
+{
+    while (a->zone > mark) {
+        struct zone z;
+        memcpy(&z, a->base + a->zone - 2 * ALIGN, sizeof z);
+        if (!zone_is_whole(a, a->zone, &z)) {
+            a->broken++;
+            if (z.mark != zone_mark) {               /* the chain is gone with it */
+                a->zone = 0;
+                return;
+            }
+        }
+        a->zone = z.before;
+    }
+}
+
+void as_arena_guard(struct as_arena *a, bool on)
+{
+    a->guard = on;
+}
+
+size_t as_arena_broken(struct as_arena *a)
+{
+    drop_zones(a, 0);
+    return a->broken;
+}
+
+long as_arena_commits(const struct as_arena *a)
+{
+    return a->commits;
 }
 
 static void *take(struct as_arena *a, size_t bytes)
 {
     size_t room = a->reserved - a->used;
-    if (bytes > room || room - bytes < ALIGN)
+    if (bytes > room || room - bytes < 2 * ZONE)
         as_fail(AS_NO_MEMORY, "%zu bytes more do not fit into an arena of %zu MiB that holds %zu MiB; take a smaller "
                 "batch, length or width", bytes, a->reserved >> 20, a->used >> 20);
     /* A block of no bytes gets an address of its own, too. */
     size_t end = a->used + (bytes ? (bytes + ALIGN - 1) / ALIGN * ALIGN : ALIGN);
+    if (a->guard)
+        end += ZONE;
     if (end > a->committed)
         commit(a, end);
     void *p = a->base + a->used;
+    if (a->guard) {
+        ALLOW(p, end - a->used);
+        lay_zone(a, a->used + bytes, end);
+    }
     a->used = end;
     if (end > a->peak)
         a->peak = end;
@@ -121,8 +188,8 @@ static void *take(struct as_arena *a, size_t bytes)
 void *as_arena_take(struct as_arena *a, size_t bytes)
 {
     void *p = take(a, bytes);
-    if (a->poison)
-        memset(p, 0xff, bytes);        /* a NaN as float and as double, -1 as an integer */
+    if (a->poison)                     /* 1: a NaN as float and as double, -1 as an integer */
+        memset(p, a->poison == 1 ? 0xff : a->poison, bytes);
     return p;
 }
 
@@ -142,6 +209,7 @@ void as_arena_reset(struct as_arena *a, size_t mark)
 {
     if (mark > a->used)
         as_fail(AS_FAILED, "an arena that holds %zu bytes cannot go back to byte %zu", a->used, mark);
+    drop_zones(a, mark);
     FORBID(a->base + mark, a->used - mark);
     a->used = mark;
 }
@@ -178,6 +246,7 @@ void *as_arena_slide(struct as_arena *a, size_t *to, const void *from, size_t by
 {
     void *p = a->base + *to;
     size_t room = bytes ? (bytes + ALIGN - 1) / ALIGN * ALIGN : ALIGN;
+    drop_zones(a, *to);
     ALLOW(p, bytes);
     memmove(p, from, bytes);
     FORBID(a->base + *to + bytes, room - bytes);

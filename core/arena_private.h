@@ -12,4 +12,13 @@ bool as_arena_above(const struct as_arena *a, size_t mark, const void *p);
  * slid in the order of their addresses; as_arena_reset() to the last mark then gives up the rest. */
 void *as_arena_slide(struct as_arena *a, size_t *to, const void *from, size_t bytes);
 
+/* Checks: from now on a red zone behind every block that is taken, looked at when it is given back. What is moved
+ * down by as_arena_keep() and as_arena_slide() goes on without. Returns how many blocks were written past their end;
+ * looks at those in use, and forgets their zones. */
+void as_arena_guard(struct as_arena *a, bool on);
+size_t as_arena_broken(struct as_arena *a);
+
+/* How often memory was asked of the system. */
+long as_arena_commits(const struct as_arena *a);
+
 #endif

@@ -28,6 +28,9 @@ static const char *commit_of(const struct results *r, const char **why)
         if (!commit) *why = "its results do not know their commit (run outside git); run it again inside";
         else if (dirty && !strcmp(dirty, "yes"))
             *why = "its results come from a tree with uncommitted changes; commit, delete its cells and run it again";
+        else if (record_text_of(rec, "unchecked"))
+            *why = as_say("its results were run with --unchecked: %s; mend that and run it again",
+                          record_text_of(rec, "unchecked"));
         else if (first && strcmp(first, commit) != 0)
             *why = as_say("its results come from several commits (%.10s, %.10s); delete its cells and run it again",
                           first, commit);

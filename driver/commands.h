@@ -8,7 +8,7 @@
 /* Exit statuses; the manual page has them too. */
 enum {
     EXIT_ALL_WELL = 0,
-    EXIT_DIFFERENT = 1,           /* verify found a difference; a refuted claim is a result: 0 */
+    EXIT_DIFFERENT = 1,           /* verify found a difference, or a check failed; a refuted claim is a result: 0 */
     EXIT_WRONG_USE = 2,           /* the command line, or an experiment file, is wrong: nothing was run */
     EXIT_CELLS_FAILED = 3,        /* a cell diverged, crashed, ran out of time or memory, or was refused */
     EXIT_CANNOT = 4,              /* data missing, disk full, no permission, another driver at work */
@@ -23,17 +23,22 @@ struct command_line {
     const char **word; int n_words;   /* arguments that are no options: experiment names, things to describe */
     const char **set; int n_set;  /* --set key=value in order; --seeds a..b is here as "seeds=a..b" */
     bool quick, json, verify;
+    bool unchecked;               /* run: goes on although a plug-in fails its checks */
     bool all;                     /* run: every metric in the table */
     bool csv, md, tex;            /* export: at most one */
     const char *results;          /* --results, else $ASSAY_RESULTS, else "results" */
     int jobs, threads;            /* 0: chosen from the processors that are allowed */
     double limit_time;            /* seconds per cell; 0: the default */
     long limit_memory;            /* MiB per cell; 0: the default */
-    char **raw; int n_raw;        /* `cell` only: everything behind the subcommand, not interpreted */
+    const char *only;             /* check: one check, or NULL */
+    long seed;                    /* check */
+    bool list, elements, verbose; /* check */
+    char **raw; int n_raw;        /* everything behind the subcommand: for `cell` and `bench`, which read it themselves */
 };
 
 int command_list(struct command_line *line);
 int command_describe(struct command_line *line);
+int command_check(struct command_line *line);
 int command_plan(struct command_line *line);
 int command_run(struct command_line *line);
 int command_cell(struct command_line *line);
@@ -41,6 +46,7 @@ int command_figures(struct command_line *line);
 int command_report(struct command_line *line);
 int command_verify(struct command_line *line);
 int command_accept(struct command_line *line);
+int command_bench(struct command_line *line);
 int command_data(struct command_line *line);
 int command_papers(struct command_line *line);
 int command_export(struct command_line *line);

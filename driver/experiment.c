@@ -236,12 +236,25 @@ static const char *apply_quick(struct experiment *e, const struct ini *ini)
     return why;
 }
 
+/* The command line is held to what a file is: settings are kept and hashed a line each. */
+static const char *unprintable(const char *text)
+{
+    for (const unsigned char *s = (const unsigned char *)text; *s; s++)
+        if (*s < 0x20 || *s == 0x7f)
+            return as_say("--set, byte %d, is a control character (code %d); remove it",
+                          (int)(s - (const unsigned char *)text) + 1, *s);
+    return NULL;
+}
+
 static const char *apply_overrides(struct experiment *e, const char *const *text, int n)
 {
     const char **key = more(NULL, n, sizeof *key), **value = more(NULL, n, sizeof *value), *why = NULL;
     for (int i = 0; i < n && !why; i++) {
         const char *equals = strchr(text[i], '=');
-        if (!equals || equals == text[i] || !equals[1]) {
+        why = unprintable(text[i]);
+        if (why)
+            break;
+        if (!equals || equals == text[i] || !equals[1 + strspn(equals + 1, " ")]) {
             why = as_say("--set %s: write --set KEY=VALUE", text[i]);
             break;
         }

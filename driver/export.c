@@ -25,11 +25,12 @@ static void put_csv(const char *text)
 
 static void export_csv(const struct results *r)
 {
+    char *unchecked = results_unchecked(r);      /* a column of its own, when there is something to say */
     for (int a = 0; a < r->plan->n_axes; a++) {
         put_csv(r->plan->axis[a]);
         putchar(',');
     }
-    puts("seed,outcome,metric,at,value,examples,key");
+    printf("seed,outcome,metric,at,value,examples,key%s\n", unchecked ? ",unchecked" : "");
     for (int i = 0; i < r->plan->n_cells; i++) {
         const struct cell *c = &r->plan->cell[i];
         const struct record *rec = r->record[i];
@@ -51,9 +52,16 @@ static void export_csv(const struct results *r)
             }
             put_csv(at);
             free(at);
-            printf(",%s,%ld,%.12s\n", v ? as_say("%.17g", v->value) : "", v ? v->examples : 0, c->key);
+            printf(",%s,%ld,%.12s", v ? as_say("%.17g", v->value) : "", v ? v->examples : 0, c->key);
+            if (unchecked) {
+                const char *said = record_text_of(rec, "unchecked");
+                putchar(',');
+                put_csv(said ? said : "");
+            }
+            putchar('\n');
         }
     }
+    free(unchecked);
 }
 
 /* A text as the format wants it. */
@@ -122,6 +130,12 @@ static void put_claims(struct results *r, bool tex)
 
 static void export_tables(struct results *r, bool tex)
 {
+    char *unchecked = results_unchecked(r);
+    if (unchecked) {
+        put_cell(unchecked, tex);
+        puts("\n");
+    }
+    free(unchecked);
     for (int i = 0; i < r->e->n_metrics; i++)
         for (int k = -1; k < r->e->n_evals; k++) {
             char *name = k < 0 ? file_text("%s", r->e->metric[i])

@@ -154,8 +154,11 @@ static char *gather(const struct results *r, const char *name, int cut)
 static void put_caption(FILE *f, struct results *r, const struct drawing *d)
 {
     char *commit = gather(r, "commit", 10), *host = gather(r, "host", 40);
-    char *text = file_text("%s: mean of n = %d, %s %% simultaneous interval%s%s%s%s", r->name, d->replicates,
-                           num(d->level), *commit ? "; commit " : "", commit, *host ? "; " : "", host);
+    char *unchecked = results_unchecked(r);
+    char *text = file_text("%s%s%s: mean of n = %d, %s %% simultaneous interval%s%s%s%s", unchecked ? unchecked : "",
+                           unchecked ? "; " : "", r->name, d->replicates, num(d->level), *commit ? "; commit " : "", commit,
+                           *host ? "; " : "", host);
+    free(unchecked);
     fputs("caption = ", f);
     put_text(f, text);
     putc('\n', f);

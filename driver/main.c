@@ -17,7 +17,7 @@
 
 /* --- what there is ------------------------------------------------------------------------------------------- */
 
-enum { QUICK = 1, SET = 2, RESULTS = 4, RUNNING = 8, JSON = 16, VERIFY = 32, FORMAT = 64, ALL = 128, MANY = 1 << 20 };
+enum { QUICK = 1, SET = 2, RESULTS = 4, RUNNING = 8, JSON = 16, VERIFY = 32, FORMAT = 64, ALL = 128, CHECKING = 256, UNCHECKED = 512, OWN = 1 << 19, MANY = 1 << 20 };   /* OWN: reads its own options */
 
 static const struct subcommand {
     const char *name, *usage, *help;
@@ -28,15 +28,18 @@ static const struct subcommand {
     { "list", "[KIND]", "what there is: layers, rules, objectives, sources, studies, metrics, experiments",
       command_list, JSON, 0, 1 },
     { "describe", "THING", "a layer, rule, source, experiment or metric in full", command_describe, 0, 1, 1 },
+    { "check", "[FILE|NAME|FAMILY...]", "tests plug-ins against everything that must hold for them", command_check,
+      JSON | CHECKING, 0, MANY },
     { "plan", "NAME", "what an experiment would run: arms, seeds, cells, budgets; runs nothing", command_plan,
       QUICK | SET | RESULTS | JSON, 1, 1 },
     { "run", "[NAME [KEY...]]", "trains what is missing, answers the claims, draws the figures", command_run,
-      QUICK | SET | RESULTS | RUNNING | JSON | VERIFY | ALL, 0, MANY },
+      QUICK | SET | RESULTS | RUNNING | JSON | VERIFY | ALL | UNCHECKED, 0, MANY },
     { "figures", "NAME", "draws the figures again from stored results", command_figures, QUICK | SET | RESULTS, 1, 1 },
     { "report", "", "a web page an experiment, a row a paper", command_report, RESULTS, 0, 0 },
     { "verify", "NAME [KEY...]", "runs finished cells again and compares every exact number", command_verify,
       QUICK | SET | RESULTS | RUNNING | JSON, 1, MANY },
     { "accept", "NAME", "writes the verdicts into the ledger", command_accept, RESULTS, 1, 1 },
+    { "bench", "[VARIANT...]", "times layers against the machine's peak; `assay bench --help`", command_bench, OWN, 0, MANY },
     { "data", "[NAME]", "fetches, checks and converts the data of a source or an experiment", command_data,
       SET, 0, 1 },
     { "papers", "", "papers, what implements them, and the accepted verdicts", command_papers, RESULTS | JSON, 0, 0 },
@@ -57,6 +60,12 @@ static const struct option_row { const char *name, *value, *help; unsigned group
     { "--limit-memory", "MIB", "memory of one cell", RUNNING },
     { "--verify", NULL, "runs finished cells again and compares", VERIFY },
     { "--all", NULL, "every metric in the table, not only what claims and figures read", ALL },
+    { "--only", "CHECK", "this check alone", CHECKING },
+    { "--list", NULL, "the checks: what each proves, and what it does not", CHECKING },
+    { "--elements", NULL, "gradients element by element", CHECKING },
+    { "--seed", "N", "other draws", CHECKING },
+    { "--verbose", NULL, "what passed, too, with the largest errors and the time of each check", CHECKING },
+    { "--unchecked", NULL, "runs although a plug-in fails `assay check`; every table and figure says so", UNCHECKED },
     { "--json", NULL, "for machines", JSON },
     { "--csv", NULL, "comma-separated", FORMAT },
     { "--md", NULL, "Markdown", FORMAT },
@@ -143,10 +152,13 @@ static const char *take_value(struct command_line *line, const char *name, const
         why = take_seeds(line, value);
     else if (!strcmp(name, "--results"))
         line->results = value;
+    else if (!strcmp(name, "--only"))
+        line->only = value;
     else if (!strcmp(name, "--limit-time"))
         why = take_number(name, value, 1, &line->limit_time);
     else
         why = take_count(name, value, &v);
+    line->seed = !strcmp(name, "--seed") ? (long)v : line->seed;
     line->jobs = !strcmp(name, "--jobs") ? (int)v : line->jobs;
     line->threads = !strcmp(name, "--threads") ? (int)v : line->threads;
     line->limit_memory = !strcmp(name, "--limit-memory") ? (long)v : line->limit_memory;
@@ -157,6 +169,10 @@ static void take_flag(struct command_line *line, const char *name)
 {
     line->quick = line->quick || !strcmp(name, "--quick");
     line->all = line->all || !strcmp(name, "--all");
+    line->list = line->list || !strcmp(name, "--list");
+    line->elements = line->elements || !strcmp(name, "--elements");
+    line->verbose = line->verbose || !strcmp(name, "--verbose");
+    line->unchecked = line->unchecked || !strcmp(name, "--unchecked");
     line->json = line->json || !strcmp(name, "--json");
     line->verify = line->verify || !strcmp(name, "--verify");
     line->csv = line->csv || !strcmp(name, "--csv");
@@ -214,7 +230,7 @@ struct call { const struct subcommand *command; struct command_line *line; int s
 static void call(void *ctx)
 {
     struct call *c = ctx;
-    const char *why = as_registry_check(as_entries);
+    const char *why = c->command->run == command_check ? NULL : as_registry_check(as_entries);
     if (why) {
         c->status = complain(EXIT_CANNOT, why);
         return;
@@ -264,7 +280,7 @@ static int run_command(const struct subcommand *c, int argc, char **argv)
     const char *why = NULL;
     line.raw = argv + 2;
     line.n_raw = argc - 2;
-    if (c->help)
+    if (c->help && !(c->options & OWN))
         why = take_arguments(&line, c, argc - 2, argv + 2);
     struct call ctx = { .command = c, .line = &line };
     if (why)
@@ -292,7 +308,7 @@ int main(int argc, char **argv)
     const struct subcommand *c = find_command(argv[1]);
     if (!c)
         return EXIT_WRONG_USE;
-    for (int i = 2; i < argc && c->help; i++)
+    for (int i = 2; i < argc && c->help && !(c->options & OWN); i++)
         if (!strcmp(argv[i], "--help"))
             return print_command_help(c);
     return run_command(c, argc, argv);

@@ -100,6 +100,13 @@ static void put_claims(FILE *f, struct results *r, const struct claim_result *v)
 
 static void put_tables(FILE *f, struct results *r)
 {
+    char *unchecked = results_unchecked(r);
+    if (unchecked) {
+        fputs("<p><strong>", f);
+        put(f, unchecked);
+        fputs("</strong></p>\n", f);
+    }
+    free(unchecked);
     fputs("<h2>Results</h2>\n", f);
     for (int i = 0; i < r->e->n_metrics; i++)
         for (int k = -1; k < r->e->n_evals; k++) {

@@ -335,6 +335,9 @@ const char *results_write_cells(const struct results *r)
         fprintf(f, "\t%s\t%s\t%s\n", isnan(seconds) ? "" : as_say("%.3f", seconds), digest ? digest : "",
                 rec ? rec->reason : "");
     }
+    char *unchecked = results_unchecked(r);
+    if (unchecked) fprintf(f, "# %s\n", unchecked);
+    free(unchecked);
     fclose(f);
     char *path = file_text("%s/cells.tsv", r->folder);
     const char *why = file_replace(path, text, n);

@@ -78,6 +78,10 @@ void results_source_free(struct results *r);
 /* Writes cells.tsv: one row a planned cell. NULL, or one line. */
 const char *results_write_cells(const struct results *r);
 
+/* A sentence when some record was made with --unchecked from plug-ins that fail `assay check`; every table, figure and
+ * report shows it. malloc'd; NULL when all is well. */
+char *results_unchecked(const struct results *r);
+
 /* The data's natural metric name without its evaluation: "long.accuracy" gives "accuracy". */
 const char *metric_base(const char *name);
 

@@ -21,6 +21,7 @@ struct run {
     struct source_state source;
     struct supervisor s;
     struct progress progress;
+    char *unchecked;                 /* what fails `assay check` and runs all the same; NULL: nothing */
     int threads, lock, failed, diverged;
     int wrong;                       /* exit status when a key was nobody's after all; 0: fine */
     bool cannot_write;
@@ -134,14 +135,16 @@ static const char *prepare(void *ctx, struct task *t)
     const struct cell *c = &r->plan->cell[t->cell];
     char *record = results_record(r, t->cell), *checkpoint = results_work(r, t->cell, "ckpt");
     char *again = line_of_cell(run, c);
-    struct text fact[] = { { "commit", run->source.commit }, { "dirty", run->source.dirty ? "yes" : "no" } };
+    struct text fact[3] = { { "commit", run->source.commit }, { "dirty", run->source.dirty ? "yes" : "no" } };
+    int facts = run->source.commit[0] ? 2 : 0;
+    if (run->unchecked) fact[facts++] = (struct text){ "unchecked", run->unchecked };
     struct job j = {
         .experiment = r->e->name, .key = (char *)(uintptr_t)c->key, .eval_key = (char *)(uintptr_t)c->eval_key,
         .record = record, .checkpoint = checkpoint, .again = again, .role = c->role, .seed = c->seed,
         .threads = run->threads, .memory = run->s.limit_memory, .parent = (long)getpid(),
         .evaluate_only = results_weights(r, t->cell), .config = c->config, .metric = r->e->metric,
         .n_metrics = r->e->n_metrics, .eval = c->role == CELL_FINAL ? r->e->eval : NULL,
-        .n_evals = c->role == CELL_FINAL ? r->e->n_evals : 0, .fact = fact, .n_facts = run->source.commit[0] ? 2 : 0,
+        .n_evals = c->role == CELL_FINAL ? r->e->n_evals : 0, .fact = fact, .n_facts = facts,
     };
     const char *why = job_write(&j, t->job);
     free(record);
@@ -164,6 +167,7 @@ static void record_end(struct run *run, struct task *t)
     rec->config = as_config_text(c->config);
     rec->again = again;
     record_text(rec, "experiment", r->e->name);
+    if (run->unchecked) record_text(rec, "unchecked", run->unchecked);
     record_text(rec, "role", c->role == CELL_FINAL ? "final" : "tune");
     record_number(rec, "seed", (double)c->seed);
     record_number(rec, "seconds", t->seconds);
@@ -339,11 +343,15 @@ static int run_planned(struct run *run)
     const char *why = NULL;
     if (!summary_check(run->r, &why)) return complain(EXIT_WRONG_USE, why);
     if (!run->r->e->n_tune && nameless(run)) return complain(EXIT_WRONG_USE, no_such_cell(nameless(run)));
+    progress_start(&run->progress, run->line->json);
+    run->unchecked = run_check(run->r->plan, &run->progress);
+    if (run->unchecked && !run->line->unchecked)
+        return complain(EXIT_WRONG_USE, "nothing was run; mend what fails, or give --unchecked: then every table and figure "
+                                        "says so");
     why = open_folder(run);
     if (why) return complain(EXIT_CANNOT, why);
     run->source = source_state(run->e);
     run_limits(run->line, &run->s, &run->threads);
-    progress_start(&run->progress, run->line->json);
     if (!run->line->json) summary_header(run->r, run->s.jobs, run->threads);
     run->s.prepare = prepare;
     run->s.finished = finished;
@@ -369,6 +377,7 @@ int command_run(struct command_line *line)
     run.r = results_open(run.e, results_folder(line->results), &why);
     int status = run.r ? run_planned(&run) : complain_of_plan(run.e, why);
     if (run.lock >= 0) close(run.lock);
+    free(run.unchecked);
     results_close(run.r);
     experiment_free(run.e);
     return status;

@@ -17,6 +17,10 @@ void run_limits(const struct command_line *line, struct supervisor *s, int *thre
 /* The command line that does `command` with the same experiment and overrides: "./run_experiment parity --quick". */
 char *run_line(const struct command_line *line, const char *command, const struct experiment *e);
 
+/* Checks every plug-in of the plan that has not passed with this build, each in a process of its own, and tells what fails
+ * on standard error. NULL when all pass; else what fails, "attention/x (causal)", malloc'd. */
+char *run_check(const struct plan *plan, struct progress *progress);
+
 /* Table, verdicts, budgets, figures, the line to verify. Returns whether the claims could be answered. */
 bool summary_print(struct results *r, const struct command_line *line, double seconds);
 bool summary_json(struct results *r);

@@ -44,6 +44,11 @@ char *run_line(const struct command_line *line, const char *command, const struc
         free(text);
         text = more;
     }
+    if (line->unchecked && run) {
+        char *more = file_text("%s --unchecked", text);
+        free(text);
+        text = more;
+    }
     const char *set = getenv("ASSAY_RESULTS");
     if (line->results && strcmp(line->results, set && *set ? set : "results") != 0) {
         char *word = quoted(line->results), *more = file_text("%s --results %s", text, word);

@@ -112,6 +112,9 @@ bool summary_print(struct results *r, const struct command_line *line, double se
     table_budgets(r);
     print_failures(r);
     print_mixture(r);
+    char *unchecked = results_unchecked(r);
+    if (unchecked) puts(unchecked);
+    free(unchecked);
     int drawn = r->e->n_figures ? figures_draw(r, false, false, true) : 0;
     char *again = run_line(line, "verify", r->e);
     if (r->e->n_figures && !drawn) {
@@ -177,6 +180,13 @@ bool summary_json(struct results *r)
         text_json(stdout, v[i].text);
         puts("}");
     }
+    char *unchecked = results_unchecked(r);
+    if (unchecked) {
+        printf("{\"event\":\"unchecked\",\"text\":");
+        text_json(stdout, unchecked);
+        puts("}");
+    }
+    free(unchecked);
     bool answered = v || !why || r->e->altered;
     if (!v && why) {
         printf("{\"event\":\"error\",\"text\":");

@@ -4,7 +4,7 @@
 LC_ALL=C; export LC_ALL
 cd -- "${1-${ASSAY_HOME-.}}" || exit 2
 dirs=
-for d in bench core datasets driver impl include tests; do [ ! -d $d ] || dirs="$dirs $d"; done
+for d in bench core datasets driver fuzz impl include tests; do [ ! -d $d ] || dirs="$dirs $d"; done
 # shellcheck disable=SC2086
 find $dirs -type f \( -name '*.c' -o -name '*.h' -o -name '*.cc' \) | sort | xargs -r awk '
 function bad(why) { print FILENAME ":" FNR ": " why; failed++ }

@@ -28,10 +28,11 @@ function forbid(list, set,    a, n, i) { n = split(list, a, " "); for (i = 1; i 
     split(file, part, "/"); flavour = part[1]
     plugin = file ~ /^[a-z0-9]*\/(impl|datasets)\//
     core = file ~ /^[a-z0-9]*\/core\//
+    wrong = file ~ /^[a-z0-9]*\/impl\/mock\//     # on purpose: what it calls is what a check must find
     if (symbol ~ /^__(asan|ubsan|odr_asan|sanitizer|start|stop)/) next
     if (type == "U" || type == "w" || type == "v") {
         if ((plugin || core) && symbol in loud && !(symbol == "abort" && file ~ /\/core\/error.o$/)) bad("calls " symbol)
-        if (plugin && (symbol in outside || (symbol in heap && file ~ /^[a-z0-9]*\/impl\//))) bad("calls " symbol)
+        if (plugin && !wrong && (symbol in outside || (symbol in heap && file ~ /^[a-z0-9]*\/impl\//))) bad("calls " symbol)
         if (flavour == "d") {
             if (symbol ~ /^(dnnl_|cblas_|fftwf?_|Sleef_|openblas_)/) bad("the oracle calls " symbol)
             else uses[symbol] = uses[symbol] " " file

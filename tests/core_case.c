@@ -85,7 +85,7 @@ static void fill_port(struct run *r, int port)
     for (ptrdiff_t i = 0; i < r->n[port]; i++) {
         if (kind == 'b')
             put(x, r->width, i, (double)(float)(c->beta_max * (double)as_uniform(key_of('b'), (uint64_t)i)));
-        if (kind == 'g')
+        if (kind == 'g' || kind == 'a')
             put(x, r->width, i, (double)(float)(-c->forget * fabs(get(x, r->width, i))));
     }
 }
@@ -104,8 +104,10 @@ static struct run new_run(const struct core_case *c, const struct as_impl *impl,
     for (int p = 0; p < r.n_in; p++) {
         ptrdiff_t d = c->ports[p] == 'v' ? c->dv : c->dk;
 
-        r.in[p] = (struct as_spec){ AS_REALS, p < 3 ? 4 : 3, { c->batch, c->time, c->heads, d }, 0 };
-        r.n[p] = p < 3 ? steps * d : steps;
+        bool wide = p < 3 || c->ports[p] == 'a';
+
+        r.in[p] = (struct as_spec){ AS_REALS, wide ? 4 : 3, { c->batch, c->time, c->heads, d }, 0 };
+        r.n[p] = wide ? steps * d : steps;
         r.x[p] = zeros(width, r.n[p]);
         r.dx[p] = zeros(width, r.n[p]);
         fill_port(&r, p);
@@ -352,7 +354,7 @@ static void spoil(struct run *r, bool (*pick)(const struct core_case *c, ptrdiff
 
         for (ptrdiff_t s = 0; s < c->batch * c->time; s++)
             for (ptrdiff_t i = s * each; pick(c, s / c->time, s % c->time) && i < (s + 1) * each; i++)
-                x[i] = c->ports[p] == 'g' ? -0.5f : c->unit_keys ? -x[(i * 7) % each] / 2 :
+                x[i] = c->ports[p] == 'g' || c->ports[p] == 'a' ? -0.5f : c->unit_keys ? -x[(i * 7) % each] / 2 :
                        1e3f * (float)as_normal(key_of(50), (uint64_t)i);
     }
 }

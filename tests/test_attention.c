@@ -44,7 +44,7 @@ struct sizes { ptrdiff_t batch, time, heads, dk, dv; };
 static const struct sizes shapes[] = {
     { 1, 1, 1, 1, 1 },   { 2, 2, 1, 3, 5 },   { 3, 31, 2, 8, 8 },   { 2, 32, 3, 16, 16 }, { 2, 33, 1, 7, 11 },
     { 1, 97, 2, 8, 13 }, { 2, 127, 1, 16, 4 }, { 2, 128, 1, 8, 8 }, { 1, 129, 2, 24, 24 }, { 1, 257, 1, 33, 17 },
-    { 1, 300, 2, 64, 64 },
+    { 1, 300, 2, 64, 64 }, { 9, 130, 2, 13, 9 },
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
@@ -134,6 +134,8 @@ static void same_bits_at_any_team(void **state)
         struct core_case c = sized(i, (struct sizes){ 7, 150, 5, 16, 16 });
 
         core_same_bits(&c);
+        c = sized(i, (struct sizes){ 1, 300, 1, 16, 16 });        /* few rows: cut along time too */
+        core_same_bits(&c);
     }
 }
 
@@ -157,6 +159,8 @@ static void padding_changes_nothing_valid(void **state)
 
         c.length = length;
         core_ignores_padding(&c);
+        c.heads = 4;
+        core_ignores_padding(&c);
     }
 }
 
@@ -166,6 +170,8 @@ static void gradients_one_at_a_time(void **state)
     for (int i = 0; i < CASES; i++) {
         struct core_case c = sized(i, (struct sizes){ 2, 140, 2, 16, 8 });
 
+        core_leaves_frozen(&c);
+        c = sized(i, (struct sizes){ 8, 140, 2, 10, 8 });         /* whole rows */
         core_leaves_frozen(&c);
     }
 }

@@ -1,6 +1,6 @@
 /* Our numbers against those that PyTorch computed: every file in tests/golden/, in double by the obvious form of each
  * layer and in both precisions by each of its implementations. Which files there are, the folder says. */
-#include "tests/real/golden.h"
+#include "driver/check/real/golden.h"
 
 #include <assay/layer.h>
 #include <assay/parallel.h>

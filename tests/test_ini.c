@@ -227,6 +227,11 @@ static void overrides(void **state)
     experiment_free(e);
     assert_null(read_text(head, 1, (const char *const[]){ "width" }, false, &why));
     has(why, "write --set KEY=VALUE");
+    static const char *const two_lines[] = { "mixer.conv=4\nwidth = 8" }, *const blank[] = { "width=  " };
+    assert_null(read_text(head, 1, two_lines, false, &why));
+    has(why, "byte 13, is a control character (code 10)");
+    assert_null(read_text(head, 1, blank, false, &why));
+    has(why, "write --set KEY=VALUE");
     assert_null(read_text(head, 1, (const char *const[]){ "eval.lung.examples=3" }, false, &why));
     has(why, "there is no [eval lung]");
 }

@@ -1,9 +1,9 @@
 /* test_layer_options.c: options that change the mathematics of recurrent cells, activations, normalisations and
- * gated layers: graph against the other forms in double, the default form in float, and streaming. The defaults
- * are compared by test_forms; here are the other values. Also blocks around cells of another width, and the sizes
- * of the three chorale models.
+ * gated layers: graph against the other forms in double, the default form in float, and streaming. `assay check`
+ * compares the defaults, and each option by itself; here are several together. Also blocks around cells of another
+ * width, and the sizes of the three chorale models.
  */
-#include "tests/real/form.h"
+#include "driver/check/real/form.h"
 
 #include <assay/config.h>
 #include <assay/parallel.h>
@@ -16,8 +16,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-extern struct form_result form_run_d(const struct form *f);
 
 struct setting { const char *variant, *options[8]; };
 
@@ -32,12 +30,6 @@ static const struct setting settings[] = {
     { "recurrent/gru", { "reset=after", "bias=0" } },
     { "recurrent/gru", { "reset=before", "bias=0", "hidden=33" } },
     { "linear-recurrence/lru", { "hidden=5", "r_min=0.5", "r_max=0.9", "max_phase=0.3" } },
-    { "linear-recurrence/mingru", { "form=plain", "hidden=7" } },
-    { "linear-recurrence/mingru", { "form=plain", "bias=0" } },
-    { "linear-recurrence/mingru", { "hidden=7", "bias=0" } },
-    { "linear-recurrence/minlstm", { "form=plain", "hidden=7" } },
-    { "linear-recurrence/minlstm", { "form=plain", "bias=0" } },
-    { "linear-recurrence/minlstm", { "hidden=7", "bias=0" } },
     { "ffn/swiglu", { "ratio=2", "multiple=7" } },
     { "normalisation/rmsnorm", { "gain=0", "eps=0.1" } },
     { "normalisation/layernorm", { "gain=0", "eps=0.1" } },
@@ -48,7 +40,7 @@ static const struct setting settings[] = {
 static struct form form_of(const struct setting *s, const char *impl)
 {
     struct form f = { .variant = s->variant, .impl = impl, .batch = 3, .time = 6, .n_in = 1, .seed = 5,
-                      .in = { { .name = "x", .rank = 1, .dim = { 10 }, .scale = 1 } } };
+                      .in = { { .name = "x", .rank = 1, .dim = { 10 } } } };
 
     for (int i = 0; i < 8 && s->options[i]; i++)
         f.options[i] = s->options[i];

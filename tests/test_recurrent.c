@@ -193,7 +193,7 @@ static void assert_close(const struct run *a, const struct run *b, double limit,
 
 static const struct sizes shapes[] = {
     { 1, 1, 1, 1 }, { 3, 5, 7, 11 }, { 17, 9, 16, 32 }, { 8, 6, 5, 46 }, { 2, 40, 8, 36 }, { 21, 4, 30, 75 },
-    { 16, 3, 3, 16 }, { 5, 12, 1, 48 },
+    { 16, 3, 3, 16 }, { 5, 12, 1, 48 }, { 1, 150, 9, 20 }, { 6, 70, 33, 40 }, { 9, 300, 3, 5 },
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
@@ -297,12 +297,10 @@ static void steps_are_the_forward_pass(void **state)
 }
 
 /* Large enough for the team to be used; the same bits at 1 to 4 threads, with gradients and without. */
-static void same_bits_at_any_team(void **state)
+static void same_bits(struct sizes s)
 {
-    const struct sizes s = { 37, 20, 24, 40 };
     ptrdiff_t steps = s.batch * s.time;
 
-    (void)state;
     for (int c = 0; c < CELLS; c++) {
         const struct as_impl *impl = cells[c].fused[as_level()]->impl[0];
         struct run one = new_run(&cells[c], impl, s, sizeof(float), true);
@@ -329,6 +327,14 @@ static void same_bits_at_any_team(void **state)
         as_threads_set(1);
         free_run(&one);
     }
+}
+
+/* Many tiles of rows; one tile, whose input products are cut over time. */
+static void same_bits_at_any_team(void **state)
+{
+    (void)state;
+    same_bits((struct sizes){ 37, 20, 24, 40 });
+    same_bits((struct sizes){ 7, 200, 24, 20 });
 }
 
 /* Frozen weights and an input without gradient are left alone. */

@@ -259,7 +259,7 @@ void golden_operator(struct golden *g)
         if (strcmp(operators[i].name, g->of) == 0)
             op = &operators[i];
     if (!op)
-        as_fail(AS_REFUSED, "the test knows no operator '%s'", g->of);
+        as_fail(AS_REFUSED, "nobody here knows the operator '%s'", g->of);
     for (int i = 0; i < 2; i++) {
         c.stride[i] = (ptrdiff_t)h5_read_number(g->file, "/", as_say("stride%d", i), 0);
         c.dilation[i] = (ptrdiff_t)h5_read_number(g->file, "/", as_say("dilation%d", i), 0);

@@ -4,8 +4,8 @@
  * model gives them, outputs, and gradients for one cotangent. Everything it holds must be compared and everything
  * that we compute must be in it.
  */
-#ifndef ASSAY_TESTS_GOLDEN_H
-#define ASSAY_TESTS_GOLDEN_H
+#ifndef ASSAY_DRIVER_CHECK_GOLDEN_H
+#define ASSAY_DRIVER_CHECK_GOLDEN_H
 
 #include <assay/ops.h>
 

@@ -1,0 +1,69 @@
+/* rule-oracle: the program's float steps against the same file compiled in double, for every option at its default, its
+ * ends, and its words. One step rounds a few times, relative to the weight and to the step: so after some steps the
+ * difference may be a number of float units times (the weight, plus all that the steps have moved it at most).
+ */
+#include "rule.h"
+
+#include <math.h>
+#include <float.h>
+
+enum { STEPS = 12 };
+static const double units = 32;      /* roundings: about a dozen operations a step, each half a unit, doubled twice */
+
+static void compare(struct check_run *r, const struct rule_case *f, const struct rule_case *d, const double *before,
+                    double *worst)
+{
+    double path = 0;
+    for (long s = 0; s < STEPS; s++) {
+        const double *was = s ? d->every + (s - 1) * d->n : before;
+        double longest = 0;
+        for (ptrdiff_t i = 0; i < d->n; i++)
+            longest = fmax(longest, fabs(d->every[s * d->n + i] - was[i]));
+        path += longest;
+        for (ptrdiff_t i = 0; i < d->n; i++) {
+            double expected = d->every[s * d->n + i], came = f->every[s * f->n + i];
+            double off = fabs(came - expected), allowed = units * (double)FLT_EPSILON * (fabs(expected) + path);
+            check_did(r);
+            *worst = fmax(*worst, off / allowed);
+            if (!(off <= allowed)) {
+                check_fail(r, "with %s, after step %ld, element %td of %td: the double build has %.9g, float %.9g; off by "
+                              "%.3g, allowed %.3g", rule_setting_text(f->setting), s + 1, i, f->n, expected, came, off,
+                           allowed);
+                return;
+            }
+        }
+    }
+}
+
+static void run(struct check_run *r)
+{
+    static const ptrdiff_t sizes[] = { 1, 7, 64, 67 };
+    static const double decays[] = { 0, 0.1 };
+    struct check_setting s[RULE_SETTINGS];
+    int n = rule_settings(r, s);
+    double worst = 0;
+    for (int k = 0; k < n; k++)
+        for (int z = 0; z < 4; z++)
+            for (int d = 0; d < 2; d++) {
+                struct rule_case one = rule_case_new(r, sizes[z], STEPS), two = rule_case_new(r, sizes[z], STEPS);
+                struct rule_case start = rule_case_new(r, sizes[z], 1);
+                one.setting = two.setting = k ? &s[k] : NULL;
+                one.decay = two.decay = decays[d];
+                one.shift = z;
+                if (rule_run(r, &one) && rule_run_double(r, &two))
+                    compare(r, &one, &two, start.w, &worst);
+                rule_case_free(&one);
+                rule_case_free(&two);
+                rule_case_free(&start);
+                if (r->failures)
+                    return;
+            }
+    check_note(r, "worst difference %.2f of what is allowed", worst);
+}
+
+const struct as_check AS_CHECK(rule_oracle) = {
+    .name = "rule-oracle", .of = CHECK_RULE,
+    .proves = "float steps agree with the same rule in double to a few roundings a step, at every end of every option",
+    .cannot = "a mistake in the formula, which the double build shares: golden arrays are for that",
+    .run = run,
+};
