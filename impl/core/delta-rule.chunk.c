@@ -10,6 +10,9 @@
  *     (I + beta L)^T z = A^T dO + (e^{b_C - b} K) dS      dbeta_i = z_i.r_i      dv_i = beta_i z_i = -x_i
  *     dL = x N^T   dA = dO N^T   d(e^b K) = x S^T   d(e^b Q) = dO S^T   d(e^{b_C - b} K) = N dS^T
  *     dS <- e^{b_C} dS + (e^b Q)^T dO + (e^b K)^T x
+ * The gradient of g_t is the sum of dG_ij G_ij over all j < t <= i, the states before and after counting as j and i:
+ * every term has e^{g_t} in it. As a sum of gradients of b, what does not would have to cancel; with g = -1e9, as exp()
+ * of a weight may make it, nothing may be left of it.
  * Solving with S at hand spares the W and U of the papers (section 3.2 of Yang et al. 2024): heads and sequences give
  * work enough to run side by side, so chunks need not. States at the chunks' starts, R and nothing else are kept; L
  * and A are made again on the way back. A chunk's numbers depend on sizes only, so any team gives the same bits.
@@ -35,7 +38,7 @@ struct space {
     float *r, *n, *y, *x, *z;                /* (C, vw); y: dO on the way back */
     float *s, *ds;                           /* (kw, vw) */
     float *turned, *st;                      /* K^T (kw, C) or R^T (vw, C); S^T (vw, kw) */
-    float *e, *before, *after, *beta, *db;   /* (C): e^g, e^b, e^{b_C - b}, beta, the gradient of b */
+    float *e, *before, *after, *beta, *dg;   /* (C): e^g, e^b, e^{b_C - b}, beta, the gradient of g */
 };
 
 enum { SQUARES = 6, KEYS = 8, VALUES = 5, VECTORS = 5 };
@@ -67,7 +70,7 @@ static struct space space_at(const struct as_call *c, struct size z, ptrdiff_t l
     w.ds = cut(&p, z.kw * z.vw);
     w.st = cut(&p, z.kw * z.vw);
     w.turned = cut(&p, CHUNK * (z.kw > z.vw ? z.kw : z.vw));
-    w.e = p; w.before = p + CHUNK; w.after = p + 2 * CHUNK; w.beta = p + 3 * CHUNK; w.db = p + 4 * CHUNK;
+    w.e = p; w.before = p + CHUNK; w.after = p + 2 * CHUNK; w.beta = p + 3 * CHUNK; w.dg = p + 4 * CHUNK;
     return w;
 }
 
@@ -275,12 +278,14 @@ static void forward(const struct as_call *c)
 
 /* --- the way back ------------------------------------------------------------------------------------------ */
 
-/* dA and dL over their triangles: to b, and scaled by the decays. */
+/* dA and dL over their triangles: scaled by the decays, and to g. Rows from the last to the first; below_j: what the
+ * rows so far have sent to the decay behind step j. */
 static void back_scores(struct piece p, struct space w)
 {
     ptrdiff_t columns = up(p.n, WIDE);
+    float below[CHUNK] = { 0 };
 
-    for (ptrdiff_t i = 0; i < p.n; i++) {
+    for (ptrdiff_t i = p.n - 1; i >= 0; i--) {
         float *dl = w.dl + i * CHUNK, *da = w.da + i * CHUNK;
         const float *f = w.f + i * CHUNK, *l = w.l + i * CHUNK, *a = w.a + i * CHUNK;
         ptrdiff_t end = up(i, LANE);
@@ -289,16 +294,17 @@ static void back_scores(struct piece p, struct space w)
 
         memset(dl + i, 0, (size_t)(columns - i) * sizeof *dl);
         memset(da + i, 0, (size_t)(columns - i) * sizeof *da);
+        below[i] = 0;                        /* from here on up step i is not before the decay */
         for (ptrdiff_t j = 0; p.g && j < end; j += LANE) {
-            vec one = fma_of(load(dl + j), load(l + j), load(da + j) * load(a + j));
+            vec one = fma_of(load(dl + j), load(l + j), fma_of(load(da + j), load(a + j), load(below + j)));
 
             sum += one;
-            store(w.db + j, load(w.db + j) - one);
+            store(below + j, one);
             store(dl + j, load(dl + j) * load(f + j));
             store(da + j, load(da + j) * load(f + j));
         }
-        w.db[i] += lanes_sum(sum);
-        da[i] = own;                         /* G_ii = 1: nothing to b */
+        w.dg[i] = lanes_sum(sum);
+        da[i] = own;                         /* G_ii = 1: nothing to g */
     }
 }
 
@@ -314,25 +320,23 @@ static void back_rows(struct piece p, struct size z, struct space w)
     product(UPPER, n, d, n, flipped(w.da, CHUNK), (struct right){ w.q, d }, dk, true);
 }
 
-/* to += by (left st): a gradient of scaled rows; with decay their products with the scaled rows go to b, with `sign`,
- * and their sum is returned. */
-static float back_scaled(struct piece p, struct size z, struct space w, const float *left, const float *scaled,
-                         const float *by, float sign, float *to)
+/* to += by (left st): a gradient of scaled rows. With decay, the product of the two goes to every g that the row is
+ * scaled by: e^b by those up to its own step (`past`), e^{b_C - b} by those behind it. */
+static void back_scaled(struct piece p, struct size z, struct space w, const float *left, const float *scaled,
+                        const float *by, bool past, float *to)
 {
     ptrdiff_t d = z.kw;
     float sum = 0;
 
     product(WHOLE, p.n, d, z.vw, plain(left, z.vw), (struct right){ w.st, d }, (struct result){ p.g ? w.dx : to, d },
             !p.g);
-    for (ptrdiff_t i = 0; p.g && i < p.n; i++) {
-        float part = dot(w.dx + i * d, scaled + i * d, d);
-
-        w.db[i] += sign * part;
-        sum += part;
-    }
-    if (p.g)
-        give(w.dx, p.n, d, by, to, d);
-    return sum;
+    if (!p.g)
+        return;
+    for (ptrdiff_t i = p.n - 1; past && i >= 0; i--)
+        w.dg[i] += sum += dot(w.dx + i * d, scaled + i * d, d);
+    for (ptrdiff_t i = 1; !past && i < p.n; i++)
+        w.dg[i] += sum += dot(w.dx + (i - 1) * d, scaled + (i - 1) * d, d);
+    give(w.dx, p.n, d, by, to, d);
 }
 
 static void back_chunk(const struct as_call *c, struct size z, struct piece p, struct space w, const float *s,
@@ -341,10 +345,9 @@ static void back_chunk(const struct as_call *c, struct size z, struct piece p, s
     ptrdiff_t n = p.n, d = z.vw, columns = up(n, WIDE), ss = z.kw * d;
     struct right dout = { w.y, d }, turned = { w.turned, CHUNK };
     struct result ds = { w.ds, d };
-    float tail, sum = 0;
+    float through = 0;
 
     prepare(p, z, w, true);
-    memset(w.db, 0, CHUNK * sizeof *w.db);
     take(c->dy + p.at * z.dv, p.ldv, n, z.dv, NULL, w.y);
     weigh(r, n, d, w.beta, 1, w.n);
     transpose(w.n, d, n, d, w.turned, CHUNK);
@@ -360,10 +363,10 @@ static void back_chunk(const struct as_call *c, struct size z, struct piece p, s
     back_scores(p, w);
     back_rows(p, z, w);
     transpose(s, d, z.kw, d, w.st, z.kw);
-    back_scaled(p, z, w, w.y, w.qb, w.before, 1, w.dq);
-    back_scaled(p, z, w, w.x, w.kb, w.before, 1, w.dk);
+    back_scaled(p, z, w, w.y, w.qb, w.before, true, w.dq);
+    back_scaled(p, z, w, w.x, w.kb, w.before, true, w.dk);
     transpose(w.ds, d, z.kw, d, w.st, z.kw);
-    tail = back_scaled(p, z, w, w.n, w.kd, w.after, -1, w.dk);
+    back_scaled(p, z, w, w.n, w.kd, w.after, false, w.dk);
     if (c->dx[Q])
         give(w.dq, n, z.dk, NULL, c->dx[Q] + p.at * z.dk, p.ldk);
     if (c->dx[K])
@@ -372,13 +375,13 @@ static void back_chunk(const struct as_call *c, struct size z, struct piece p, s
         for (ptrdiff_t j = 0; j < z.dv; j++)
             c->dx[V][(p.at + i * p.ldh) * z.dv + j] -= w.x[i * d + j];
     if (p.g) {
-        w.db[n - 1] += tail + w.before[n - 1] * dot(w.ds, s, ss);
+        through = w.before[n - 1] * dot(w.ds, s, ss);
         scale(w.ds, ss, w.before[n - 1]);
     }
     product(WHOLE, z.kw, d, n, flipped(w.qb, z.kw), dout, ds, true);
     product(WHOLE, z.kw, d, n, flipped(w.kb, z.kw), (struct right){ w.x, d }, ds, true);
-    for (ptrdiff_t i = n - 1; p.g && c->dx[G] && i >= 0; i--)
-        c->dx[G][p.at + i * p.ldh] += sum += w.db[i];
+    for (ptrdiff_t i = 0; p.g && c->dx[G] && i < n; i++)
+        c->dx[G][p.at + i * p.ldh] += w.dg[i] + through;
 }
 
 static void backward_row(const struct as_call *c, struct size z, struct space w, ptrdiff_t row)

@@ -5,6 +5,9 @@
  * and back:
  *     dA = dO V^T   d(e^b Q) = dO S^T   d(e^{b_C - b} K) = V dS^T   dV = A^T dO + (e^{b_C - b} K) dS
  *     dS <- e^{b_C} dS + (e^b Q)^T dO
+ * The gradient of g_t is the sum of dG_ij G_ij over all j < t <= i, the states before and after counting as j and i:
+ * every term has e^{g_t} in it. As a sum of gradients of b, what does not would have to cancel; with g = -1e9, as exp()
+ * of a weight may make it, nothing may be left of it.
  * Only the states at the chunks' starts are kept for the way back.
  */
 #include "chunk.h"
@@ -27,7 +30,7 @@ struct space {
     float *v, *y, *dv;                       /* (C, vw); y: dO on the way back */
     float *s, *ds, *st;                      /* (kw, vw), S^T (vw, kw) */
     float *turned;                           /* K^T (kw, C) or V^T (vw, C) */
-    float *e, *before, *after, *db;          /* (C): e^g, e^b, e^{b_C - b}, the gradient of b */
+    float *e, *before, *after, *dg;          /* (C): e^g, e^b, e^{b_C - b}, the gradient of g */
 };
 
 enum { SQUARES = 3, KEYS = 7, VALUES = 3, VECTORS = 4 };
@@ -58,7 +61,7 @@ static struct space space_at(const struct as_call *c, struct size z, ptrdiff_t l
     w.ds = cut(&p, z.kw * z.vw);
     w.st = cut(&p, z.kw * z.vw);
     w.turned = cut(&p, CHUNK * (z.kw > z.vw ? z.kw : z.vw));
-    w.e = p; w.before = p + CHUNK; w.after = p + 2 * CHUNK; w.db = p + 3 * CHUNK;
+    w.e = p; w.before = p + CHUNK; w.after = p + 2 * CHUNK; w.dg = p + 3 * CHUNK;
     return w;
 }
 
@@ -151,58 +154,58 @@ static void forward_row(const struct as_call *c, struct size z, struct space w, 
         memset(c->y + piece_at(c, z, row, t).at * z.dv, 0, (size_t)z.dv * sizeof *c->y);
 }
 
-/* dA over its triangle: to b, and scaled by the decays for q and k. */
+/* dA over its triangle: scaled by the decays for q and k, and to g. Rows from the last to the first; below_j: what
+ * the rows so far have sent to the decay behind step j. */
 static void back_scores(struct piece p, struct space w)
 {
     ptrdiff_t columns = up(p.n, WIDE);
+    float below[CHUNK] = { 0 };
 
-    for (ptrdiff_t i = 0; i < p.n; i++) {
+    for (ptrdiff_t i = p.n - 1; i >= 0; i--) {
         float *da = w.da + i * CHUNK, own = da[i];
         const float *a = w.a + i * CHUNK, *f = w.f + i * CHUNK;
         vec sum = { 0 };
 
         memset(da + i, 0, (size_t)(columns - i) * sizeof *da);
+        below[i] = 0;                        /* from here on up step i is not before the decay */
         for (ptrdiff_t j = 0; p.g && j < up(i, LANE); j += LANE) {
-            vec one = load(da + j) * load(a + j);
+            vec one = fma_of(load(da + j), load(a + j), load(below + j));
 
             sum += one;
-            store(w.db + j, load(w.db + j) - one);
+            store(below + j, one);
             store(da + j, load(da + j) * load(f + j));
         }
-        w.db[i] += lanes_sum(sum);
-        da[i] = own;                         /* G_ii = 1: nothing to b */
+        w.dg[i] = lanes_sum(sum);
+        da[i] = own;                         /* G_ii = 1: nothing to g */
     }
 }
 
-/* to += by (left st): a gradient of scaled rows; with decay their products with the scaled rows go to b, with `sign`,
- * and their sum is returned. */
-static float back_scaled(struct piece p, struct size z, struct space w, const float *left, const float *scaled,
-                         const float *by, float sign, float *to)
+/* to += by (left st): a gradient of scaled rows. With decay, the product of the two goes to every g that the row is
+ * scaled by: e^b by those up to its own step (`past`), e^{b_C - b} by those behind it. */
+static void back_scaled(struct piece p, struct size z, struct space w, const float *left, const float *scaled,
+                        const float *by, bool past, float *to)
 {
     ptrdiff_t d = z.kw;
     float sum = 0;
 
     product(WHOLE, p.n, d, z.vw, plain(left, z.vw), (struct right){ w.st, d }, (struct result){ p.g ? w.dx : to, d },
             !p.g);
-    for (ptrdiff_t i = 0; p.g && i < p.n; i++) {
-        float part = dot(w.dx + i * d, scaled + i * d, d);
-
-        w.db[i] += sign * part;
-        sum += part;
-    }
-    if (p.g)
-        give(w.dx, p.n, d, by, to, d);
-    return sum;
+    if (!p.g)
+        return;
+    for (ptrdiff_t i = p.n - 1; past && i >= 0; i--)
+        w.dg[i] += sum += dot(w.dx + i * d, scaled + i * d, d);
+    for (ptrdiff_t i = 1; !past && i < p.n; i++)
+        w.dg[i] += sum += dot(w.dx + (i - 1) * d, scaled + (i - 1) * d, d);
+    give(w.dx, p.n, d, by, to, d);
 }
 
 static void back_chunk(const struct as_call *c, struct size z, struct piece p, struct space w, const float *s)
 {
     ptrdiff_t n = p.n, d = z.vw, ss = z.kw * d;
     struct right dout = { w.y, d };
-    float tail, sum = 0;
+    float through = 0;
 
     prepare(p, z, w);
-    memset(w.db, 0, CHUNK * sizeof *w.db);
     take(c->dy + p.at * z.dv, p.ldv, n, z.dv, NULL, w.y);
     if (c->dx[V]) {
         product(UPPER, n, d, n, flipped(w.a, CHUNK), dout, (struct result){ w.dv, d }, false);
@@ -216,20 +219,20 @@ static void back_chunk(const struct as_call *c, struct size z, struct piece p, s
     product(LOWER, n, z.kw, n, plain(w.da, CHUNK), (struct right){ w.k, z.kw }, (struct result){ w.dq, z.kw }, false);
     product(UPPER, n, z.kw, n, flipped(w.da, CHUNK), (struct right){ w.q, z.kw }, (struct result){ w.dk, z.kw }, false);
     transpose(s, d, z.kw, d, w.st, z.kw);
-    back_scaled(p, z, w, w.y, w.qb, w.before, 1, w.dq);
+    back_scaled(p, z, w, w.y, w.qb, w.before, true, w.dq);
     transpose(w.ds, d, z.kw, d, w.st, z.kw);
-    tail = back_scaled(p, z, w, w.v, w.kd, w.after, -1, w.dk);
+    back_scaled(p, z, w, w.v, w.kd, w.after, false, w.dk);
     if (c->dx[Q])
         give(w.dq, n, z.dk, NULL, c->dx[Q] + p.at * z.dk, p.ldk);
     if (c->dx[K])
         give(w.dk, n, z.dk, NULL, c->dx[K] + p.at * z.dk, p.ldk);
     if (p.g) {
-        w.db[n - 1] += tail + w.before[n - 1] * dot(w.ds, s, ss);
+        through = w.before[n - 1] * dot(w.ds, s, ss);
         scale(w.ds, ss, w.before[n - 1]);
     }
     product(WHOLE, z.kw, d, n, flipped(w.qb, z.kw), dout, (struct result){ w.ds, d }, true);
-    for (ptrdiff_t i = n - 1; p.g && c->dx[G] && i >= 0; i--)
-        c->dx[G][p.at + i * p.ldh] += sum += w.db[i];
+    for (ptrdiff_t i = 0; p.g && c->dx[G] && i < n; i++)
+        c->dx[G][p.at + i * p.ldh] += w.dg[i] + through;
 }
 
 static void backward_row(const struct as_call *c, struct size z, struct space w, ptrdiff_t row)
