@@ -27,7 +27,9 @@ static const struct as_option options[] = {
 enum { Q, K, V, PORTS };                     /* q, k (batch, time, heads, dk), v (batch, time, heads, dv) */
 
 static const char *const ports[] = { "q", "k", "v", NULL };
-static const struct as_sample samples[] = { { 2, { 2, 5 } }, { 2, { 2, 5 } }, { 2, { 2, 3 } } };
+static const struct as_sample samples[] = {
+    { .rank = 2, .dim = { 2, 5 } }, { .rank = 2, .dim = { 2, 5 } }, { .rank = 2, .dim = { 2, 3 } },
+};
 
 static const char *check(const void *opt, int n_in, const struct as_spec *in)
 {

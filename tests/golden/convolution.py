@@ -1,9 +1,9 @@
-"""Operators: convolutions with strides, dilations, pads and groups. Channels come last with us, second with PyTorch."""
+"""Operators and layers: convolutions with strides, dilations, pads and groups. Channels come last with us, second with PyTorch."""
 import sys
 sys.dont_write_bytecode = True
 import torch
 import torch.nn.functional as F
-from golden import Draw, conv_causal, differentiate, write
+from golden import Draw, conv_causal, differentiate, layer, write
 
 
 def operator(name, of, source, f, inputs, numbers=None):
@@ -54,3 +54,19 @@ conv2d("conv2d-all", stride=(2, 3), dilation=(1, 2), before=(0, 3), after=(1, 2)
 operator("conv-causal", "conv_causal", "torch.nn.functional.conv1d in groups",
          lambda i, w: conv_causal(i["x"], i["w"]) + i["bias"],
          lambda draw: {"x": draw.normal(2, 6, 5), "w": draw.normal(5, 4), "bias": draw.normal(5)})
+
+
+def long_conv(i, w):
+    taps = w["h"].shape[0]
+    x = F.pad(i["x"].transpose(1, 2), (taps - 1, 0))
+    return F.conv1d(x, w["h"].T.flip(1)[:, None, :], groups=x.shape[1]).transpose(1, 2)
+
+
+for name, kernel, bias in (("depthwise", 4, True), ("depthwise-bare", 3, False)):
+    layer(name, "convolution/depthwise", "kernel=%d bias=%s" % (kernel, "on" if bias else "off"),
+          "torch.nn.functional.conv1d in groups",
+          lambda i, w: conv_causal(i["x"], w["w"]) + (w["b"] if "b" in w else 0), lambda draw: {"x": draw.normal(2, 7, 5)},
+          lambda draw: dict({"w": draw.normal(5, kernel)}, **({"b": draw.normal(5)} if bias else {})))
+for taps in (9, 4):
+    layer("long-conv-%d" % taps, "convolution/long-conv", "length=%d" % taps, "torch.nn.functional.conv1d in groups",
+          long_conv, lambda draw: {"x": draw.normal(2, 9, 5)}, lambda draw: {"h": draw.normal(taps, 5)})

@@ -3,7 +3,7 @@ import sys
 sys.dont_write_bytecode = True
 import torch
 from golden import layer
-from memory import attention, delta_rule, linear_rule
+from memory import attention, delta_rule, diagonal_scan, gated_linear_rule, linear_rule
 
 B, T, H, DK, DV = 2, 7, 2, 4, 3
 
@@ -13,6 +13,8 @@ def ports(*names):
         all_ports = {"q": draw.normal(B, T, H, DK), "k": draw.normal(B, T, H, DK, scale=0.5),
                      "v": draw.normal(B, T, H, DV), "beta": draw.uniform(0, 2, B, T, H),
                      "g": draw.uniform(-1, 0, B, T, H)}
+        if "log_a" in names:
+            all_ports["log_a"] = draw.uniform(-1, 0, B, T, H, DK)
         return {name: all_ports[name] for name in names}
     return make
 
@@ -39,3 +41,19 @@ for name, causal in (("softmax-attention", True), ("full-attention", False)):
           ports("q", "k", "v"))
     layer(name + "-padded", "core/" + name, "", SOFTMAX, run(attention, causal=causal, length=[7, 4]),
           ports("q", "k", "v"), length=[7, 4])
+GLA = "Yang et al. 2024, Gated linear attention, eq. 3, by autograd"
+layer("gated-linear-rule", "core/gated-linear-rule", "", GLA, run(gated_linear_rule), ports("q", "k", "v", "log_a"))
+layer("gated-linear-rule-padded", "core/gated-linear-rule", "", GLA, run(gated_linear_rule),
+      ports("q", "k", "v", "log_a"), length=[3, 7])
+
+
+def scan(a_sizes, *tail):
+    def make(draw):
+        return {"x": draw.normal(B, T, 5, *tail), "a": draw.uniform(-0.7, 0.7, *a_sizes, 5, *tail)}
+    return make
+
+
+for name, inputs in (("", scan((B, T))), ("-constant", scan((1, 1))), ("-complex", scan((B, T), 2)),
+                     ("-complex-constant", scan((1, 1), 2))):
+    layer("diagonal-scan" + name, "core/diagonal-scan", "", "the recurrence as it stands, by autograd",
+          run(diagonal_scan), inputs)

@@ -30,6 +30,29 @@ def linear_rule(q, k, v, log_a=None):
     return torch.stack(out, 1)
 
 
+# Yang et al. 2024, "Gated linear attention", eq. 3: S_t = diag(a_t) S_{t-1} + k^T v; o_t = q_t S_t; log_a as wide as k.
+def gated_linear_rule(q, k, v, log_a):
+    batch, time, heads, dk = q.shape
+    S, out = torch.zeros(batch, heads, dk, v.shape[3]), []
+    for t in range(time):
+        S = torch.exp(log_a[:, t])[..., :, None] * S + k[:, t][..., :, None] * v[:, t][..., None, :]
+        out.append(torch.einsum("bhk,bhkv->bhv", q[:, t], S))
+    return torch.stack(out, 1)
+
+
+# h_t = a_t h_{t-1} + x_t, channel by channel; pairs in a last axis of two are complex numbers.
+def diagonal_scan(x, a):
+    pairs = x.dim() == 4
+    if pairs:
+        x, a = torch.view_as_complex(x.contiguous()), torch.view_as_complex(a.contiguous())
+    h, out = torch.zeros_like(x[:, 0]), []
+    for t in range(x.shape[1]):
+        h = a[:, t % a.shape[1]] * h + x[:, t]
+        out.append(h)
+    out = torch.stack(out, 1)
+    return torch.view_as_real(out) if pairs else out
+
+
 # Vaswani et al. 2017, eq. 1. length (batch): keys beyond it are not seen.
 def attention(q, k, v, causal, scale=None, length=None):
     time, dk = q.shape[1], q.shape[3]

@@ -4,7 +4,7 @@ sys.dont_write_bytecode = True
 import torch
 import torch.nn.functional as F
 from golden import conv_causal, layer, rms_norm
-from memory import attention, delta_rule, linear_rule
+from memory import attention, delta_rule, gated_linear_rule, linear_rule
 
 B, T, D, H = 2, 6, 8, 2
 
@@ -138,6 +138,50 @@ def turn(y, base):
     return torch.cat([z.real, z.imag], -1)
 
 
+# Yang et al. 2024, "Gated linear attention", eq. 3 and section 4.4: swish(W_r x + b_r) * layernorm(o), per head.
+def gla(tau):
+    def f(i, w):
+        q, k, v = (heads(linear(i, w, "W_" + which)) for which in "qkv")
+        log_a = F.logsigmoid(i["x"] @ w["W_1"].T @ w["W_2"].T + w["b_gate"]) / tau
+        o = gated_linear_rule(q * q.shape[3] ** -0.5, k, v, heads(log_a))
+        o = F.layer_norm(o, o.shape[-1:], w["gain"], w["bias"], 1e-5).reshape(B, T, -1)
+        return (o * F.silu(linear(i, w, "W_r") + w["b_r"])) @ w["W_o"].T
+    return f
+
+
+def gla_weights(rank, dk, dv):
+    def make(draw):
+        return {"W_q": draw.normal(H * dk, D, scale=0.5), "W_k": draw.normal(H * dk, D, scale=0.5),
+                "W_v": draw.normal(H * dv, D, scale=0.5), "W_1": draw.normal(rank, D, scale=0.5),
+                "W_2": draw.normal(H * dk, rank, scale=0.5), "b_gate": draw.normal(H * dk),
+                "W_r": draw.normal(H * dv, D, scale=0.5), "b_r": draw.normal(H * dv), "gain": draw.normal(dv),
+                "bias": draw.normal(dv), "W_o": draw.normal(D, H * dv, scale=0.5)}
+    return make
+
+
+# Sun et al. 2023, eq. 5: the parallel form (Q K^T o D) V with D_ij = gamma^(i - j); a group norm over each head.
+def retention(gate):
+    def f(i, w):
+        q, k = turn(heads(linear(i, w, "W_q")), 10000.0), turn(heads(linear(i, w, "W_k")), 10000.0)
+        gamma = 1 - 2.0 ** (-5 - torch.arange(H))
+        apart = torch.arange(T)[:, None] - torch.arange(T)[None, :]
+        decay = torch.where(apart >= 0, gamma[:, None, None] ** apart.clamp(min=0), torch.zeros(()))
+        scores = torch.einsum("bihd,bjhd->bhij", q, k) * q.shape[3] ** -0.5 * decay
+        o = torch.einsum("bhij,bjhd->bihd", scores, heads(linear(i, w, "W_v")))
+        o = F.group_norm(o.reshape(B * T, -1), H, eps=1e-5).reshape(B, T, -1)
+        return (o * F.silu(linear(i, w, "W_g")) if gate else o) @ w["W_o"].T
+    return f
+
+
+def retention_weights(gate, dv):
+    def make(draw):
+        w = projections(draw, D // H, dv, 0)
+        if gate:
+            w["W_g"] = draw.normal(H * dv, D, scale=0.5)
+        return w
+    return make
+
+
 def softmax(positions, causal, base=10000.0):
     def f(i, w):
         y = i["x"] + w["positions"] if positions == "learned" else i["x"]
@@ -182,6 +226,14 @@ layer("gated-deltanet-ungated", of, two + " gate=off out_gate=off", source, gate
       x, gated_weights(gate=False, out_gate=False))
 layer("gated-deltanet-additive", of, two + " erase=off", source, gated_deltanet(erase=False), x,
       gated_weights(erase=False))
+
+of, source = "linear-attention/gla", "Yang et al. 2024, Gated linear attention, section 4.4, by autograd"
+layer("gla", of, two, source, gla(16), x, gla_weights(16, D // H // 2, D // H))
+layer("gla-wide", of, two + " rank=3 tau=2 key_share=1 expand=1.5", source, gla(2), x, gla_weights(3, D // H, 6))
+
+of, source = "linear-attention/retention", "Sun et al. 2023, eq. 5-8, by autograd; torch.nn.functional.group_norm"
+layer("retention", of, two, source, retention(True), x, retention_weights(True, D // H))
+layer("retention-ungated", of, two + " expand=1.5 gate=off", source, retention(False), x, retention_weights(False, 6))
 
 source = "Vaswani et al. 2017, section 3.2; Su et al. 2021, section 3.2"
 for positions in ("rotary", "learned", "none"):

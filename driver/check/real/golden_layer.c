@@ -122,7 +122,7 @@ static void clear_padding(struct as_node *y, const int32_t *length)
             y->x[b * row + i] = R(0.0);
 }
 
-/* Step `s` of x (batch, time, ...), as (batch, 1, ...). */
+/* Step `s` of x (batch, time, ...), as (batch, 1, ...); the same one always of an input that has but one step. */
 static struct as_node *step_of(struct as_tape *t, const struct as_node *x, ptrdiff_t s)
 {
     ptrdiff_t dims[AS_MAX_RANK], unit = as_node_size(x) / (x->dim[0] * x->dim[1]);
@@ -130,6 +130,7 @@ static struct as_node *step_of(struct as_tape *t, const struct as_node *x, ptrdi
 
     memcpy(dims, x->dim, sizeof dims);
     dims[1] = 1;
+    s %= x->dim[1];
     one = x->dtype == AS_INTS ? as_node_ints(t, x->rank, dims) : as_node_new(t, x->rank, dims);
     for (ptrdiff_t b = 0; b < x->dim[0]; b++)
         for (ptrdiff_t i = 0; i < unit; i++)
