@@ -106,16 +106,22 @@ static void ref_plan(struct as_room *r)
     r->scratch[0] = (size_t)(2 * s.h);                          /* not kept, not initialised */
 }
 
+/* 1 - sigmoid(x) as sigmoid(-x): where a leak is small, the difference would have lost its digits. */
+static real one_minus_sigmoid(real x)
+{
+    return 1 / (1 + exp(x));
+}
+
 /* One time step of one row: h (h) is read and written, u (h) gets W_in x. */
 static void advance(const struct as_call *c, struct sizes s, const real *x, real *h, real *u, real *y)
 {
     for (ptrdiff_t i = 0; i < s.h; i++) {
-        real a = 1 / (1 + exp(-c->w[ALPHA][i]));
+        real a = 1 / (1 + exp(-c->w[ALPHA][i])), stay = one_minus_sigmoid(c->w[ALPHA][i]);
 
         u[i] = 0;
         for (ptrdiff_t j = 0; j < s.d; j++)
             u[i] += c->w[W_IN][i * s.d + j] * x[j];
-        h[i] = a * h[i] + (1 - a) * u[i];
+        h[i] = a * h[i] + stay * u[i];
     }
     for (ptrdiff_t j = 0; j < s.d; j++) {
         y[j] = 0;
@@ -153,7 +159,8 @@ static void backward(const struct as_call *c)
         memset(dh, 0, (size_t)s.h * sizeof *dh);
         for (ptrdiff_t t = (b + 1) * s.time - 1; t >= b * s.time; t--)
             for (ptrdiff_t i = 0; i < s.h; i++) {
-                real a = 1 / (1 + exp(-c->w[ALPHA][i])), old = t > b * s.time ? h[(t - 1) * s.h + i] : 0;
+                real a = 1 / (1 + exp(-c->w[ALPHA][i])), stay = one_minus_sigmoid(c->w[ALPHA][i]);
+                real old = t > b * s.time ? h[(t - 1) * s.h + i] : 0;
 
                 for (ptrdiff_t j = 0; j < s.d; j++) {
                     dh[i] += c->w[W_OUT][j * s.h + i] * c->dy[t * s.d + j];
@@ -161,12 +168,12 @@ static void backward(const struct as_call *c)
                         c->dw[W_OUT][j * s.h + i] += c->dy[t * s.d + j] * h[t * s.h + i];
                 }
                 if (c->dw[ALPHA])
-                    c->dw[ALPHA][i] += dh[i] * (old - u[t * s.h + i]) * a * (1 - a);
+                    c->dw[ALPHA][i] += dh[i] * (old - u[t * s.h + i]) * a * stay;
                 for (ptrdiff_t j = 0; j < s.d; j++) {
                     if (c->dw[W_IN])
-                        c->dw[W_IN][i * s.d + j] += dh[i] * (1 - a) * c->x[0][t * s.d + j];
+                        c->dw[W_IN][i * s.d + j] += dh[i] * stay * c->x[0][t * s.d + j];
                     if (c->dx[0])
-                        c->dx[0][t * s.d + j] += dh[i] * (1 - a) * c->w[W_IN][i * s.d + j];
+                        c->dx[0][t * s.d + j] += dh[i] * stay * c->w[W_IN][i * s.d + j];
                 }
                 dh[i] *= a;
             }

@@ -6,7 +6,7 @@ small small.ini 20
 check 'the sources and the build can be copied' scratch "$work/copy"
 mine=$tree/impl/recurrent/mine.c
 sed -e 's/AS_PLUGIN(TEMPLATE)/AS_PLUGIN(recurrent__mine)/' \
-    -e 's/(old - u\[t \* s.h + i\]) \* a \* (1 - a)/(old - u[t * s.h + i]) * a/' "$tree/impl/TEMPLATE.c" >"$mine"
+    -e 's/(old - u\[t \* s.h + i\]) \* a \* stay/(old - u[t * s.h + i]) * a/' "$tree/impl/TEMPLATE.c" >"$mine"
 check 'two lines of the copy changed: its symbol and the derivative of the sigmoid' equal 'changed lines' 2 \
     "$(diff "$tree/impl/TEMPLATE.c" "$mine" | grep -c '^>')"
 check 'it builds' build_scratch
