@@ -1,166 +1,8 @@
-/* test_recurrent.c: rnn, lstm and gru. Three forms of each are held against each other: the fused kernel of every
- * processor level (float), the reference (double), and central differences of the reference. The hooks are called
- * directly; the graphs are compared by the conformance suite.
+/* test_recurrent.c: rnn, lstm and gru. Three forms of each are held against each other: the kernels of every processor
+ * level (float: fused, and with a diagonal recurrence sweep and newton), the reference (double), and central
+ * differences of the reference. The hooks are called directly; the graphs are compared by the conformance suite.
  */
-#include <assay/layer.h>
-#include <assay/parallel.h>
-#include <assay/random.h>
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include "../impl/recurrent/gru.h"
-#include "../impl/recurrent/lstm.h"
-#include "../impl/recurrent/rnn.h"
-
-/* The double build's hooks take the same structs with pointers to double in them; here they are filled by cast. */
-extern const struct as_plugin as_plugin_recurrent__rnn_d, as_plugin_recurrent__lstm_d, as_plugin_recurrent__gru_d;
-extern const struct as_plugin as_plugin_recurrent__rnn__fused__portable, as_plugin_recurrent__lstm__fused__portable,
-    as_plugin_recurrent__gru__fused__portable;
-#ifdef __x86_64__
-extern const struct as_plugin as_plugin_recurrent__rnn__fused__avx2, as_plugin_recurrent__lstm__fused__avx2,
-    as_plugin_recurrent__gru__fused__avx2;
-extern const struct as_plugin as_plugin_recurrent__rnn__fused__avx512, as_plugin_recurrent__lstm__fused__avx512,
-    as_plugin_recurrent__gru__fused__avx512;
-#define LEVELS(cell) { &as_plugin_recurrent__##cell##__fused__portable, &as_plugin_recurrent__##cell##__fused__avx2, \
-                       &as_plugin_recurrent__##cell##__fused__avx512 }
-#else
-#define LEVELS(cell) { &as_plugin_recurrent__##cell##__fused__portable, NULL, NULL }
-#endif
-
-#define MOST_WEIGHTS 4
-
-struct cell {                            /* one cell with its options, and the sizes of its weights in units of h */
-    const char *name;
-    const struct as_plugin *ref, *fused[3];
-    const void *opt;
-    int gates, vectors[2];               /* b and the last weight: multiples of h, 0: absent */
-    int states;
-};
-
-static const struct rnn rnn_tanh = { .bias = 1 }, rnn_relu = { .bias = 1, .nonlinearity = RNN_RELU }, rnn_bare = { 0 };
-static const struct lstm lstm_plain = { .bias = 1 }, lstm_peep = { .bias = 1, .peepholes = 1 }, lstm_bare = { 0 };
-static const struct gru gru_before = { .bias = 1 }, gru_after = { .bias = 1, .reset = GRU_AFTER },
-                        gru_bare = { .reset = GRU_AFTER };
-
-static const struct cell cells[] = {
-    { "rnn", &as_plugin_recurrent__rnn_d, LEVELS(rnn), &rnn_tanh, 1, { 1, 0 }, 1 },
-    { "rnn relu", &as_plugin_recurrent__rnn_d, LEVELS(rnn), &rnn_relu, 1, { 1, 0 }, 1 },
-    { "rnn without bias", &as_plugin_recurrent__rnn_d, LEVELS(rnn), &rnn_bare, 1, { 0, 0 }, 1 },
-    { "lstm", &as_plugin_recurrent__lstm_d, LEVELS(lstm), &lstm_plain, 4, { 4, 0 }, 2 },
-    { "lstm with peepholes", &as_plugin_recurrent__lstm_d, LEVELS(lstm), &lstm_peep, 4, { 4, 3 }, 2 },
-    { "lstm without bias", &as_plugin_recurrent__lstm_d, LEVELS(lstm), &lstm_bare, 4, { 0, 0 }, 2 },
-    { "gru before", &as_plugin_recurrent__gru_d, LEVELS(gru), &gru_before, 3, { 3, 0 }, 1 },
-    { "gru after", &as_plugin_recurrent__gru_d, LEVELS(gru), &gru_after, 3, { 3, 1 }, 1 },
-    { "gru without bias", &as_plugin_recurrent__gru_d, LEVELS(gru), &gru_bare, 3, { 0, 0 }, 1 },
-};
-enum { CELLS = sizeof cells / sizeof *cells };
-
-struct sizes { ptrdiff_t batch, time, d, h; };
-
-/* Everything of one run, in one precision: `width` bytes a number. */
-struct run {
-    const struct cell *cell;
-    const struct as_impl *impl;
-    struct as_spec in, out;
-    size_t width;
-    ptrdiff_t n[MOST_WEIGHTS];
-    void *x, *y, *dy, *dx, *w[MOST_WEIGHTS], *dw[MOST_WEIGHTS], *saved[8], *scratch[8];
-};
-
-static ptrdiff_t weight_size(const struct cell *c, struct sizes s, int i)
-{
-    return i == 0 ? c->gates * s.h * s.d : i == 1 ? c->gates * s.h * s.h : c->vectors[i - 2] * s.h;
-}
-
-static void put(void *to, size_t width, ptrdiff_t i, double v)
-{
-    if (width == sizeof(float))
-        ((float *)to)[i] = (float)v;
-    else
-        ((double *)to)[i] = v;
-}
-
-static double get(const void *from, size_t width, ptrdiff_t i)
-{
-    return width == sizeof(float) ? (double)((const float *)from)[i] : ((const double *)from)[i];
-}
-
-/* The same numbers for both precisions: normal draws, floats by nature. */
-static void *drawn(size_t width, ptrdiff_t n, uint64_t stream, double scale)
-{
-    struct as_key key = { 7, AS_ROLE_TEST_HARNESS, stream };
-    void *v = malloc((size_t)(n + 1) * width);
-
-    assert_non_null(v);
-    for (ptrdiff_t i = 0; i < n; i++)
-        put(v, width, i, (double)(float)(scale * (double)as_normal(key, (uint64_t)i)));
-    return v;
-}
-
-static void *zeros(size_t width, ptrdiff_t n)
-{
-    void *v = calloc((size_t)(n + 1), width);
-
-    assert_non_null(v);
-    return v;
-}
-
-static struct run new_run(const struct cell *c, const struct as_impl *impl, struct sizes s, size_t width, bool grad)
-{
-    struct run r = { .cell = c, .impl = impl, .width = width,
-                     .in = { .dtype = AS_REALS, .rank = 3, .dim = { s.batch, s.time, s.d } },
-                     .out = { .dtype = AS_REALS, .rank = 3, .dim = { s.batch, s.time, s.h } } };
-    struct as_room room = { .opt = c->opt, .n_in = 1, .in = &r.in, .out = &r.out, .gradients = grad };
-
-    r.x = drawn(width, s.batch * s.time * s.d, 1, 1.0);
-    r.dy = drawn(width, s.batch * s.time * s.h, 2, 1.0);
-    r.y = zeros(width, s.batch * s.time * s.h);
-    r.dx = drawn(width, s.batch * s.time * s.d, 3, 0.1);         /* added to, not overwritten */
-    for (int i = 0; i < MOST_WEIGHTS; i++) {
-        r.n[i] = weight_size(c, s, i);
-        if (!r.n[i])
-            continue;
-        r.w[i] = drawn(width, r.n[i], 10 + (uint64_t)i, i < 2 ? 1 / sqrt((double)s.h) : 0.5);
-        r.dw[i] = drawn(width, r.n[i], 20 + (uint64_t)i, 0.1);
-    }
-    impl->plan(&room);
-    for (int i = 0; i < 8; i++) {
-        r.saved[i] = drawn(width, (ptrdiff_t)room.saved[i], 30, 1e30);       /* nothing may rely on zeros */
-        r.scratch[i] = drawn(width, (ptrdiff_t)room.scratch[i], 31, 1e30);
-    }
-    return r;
-}
-
-static void free_run(struct run *r)
-{
-    free(r->x), free(r->y), free(r->dy), free(r->dx);
-    for (int i = 0; i < MOST_WEIGHTS; i++)
-        free(r->w[i]), free(r->dw[i]);
-    for (int i = 0; i < 8; i++)
-        free(r->saved[i]), free(r->scratch[i]);
-}
-
-static struct as_call call_of(struct run *r, bool grad)
-{
-    return (struct as_call){ .opt = r->cell->opt, .n_in = 1, .in = &r->in, .out = &r->out,
-                             .x = (const real *const *)&r->x, .y = r->y, .dy = r->dy, .dx = (real *const *)&r->dx,
-                             .w = (const real *const *)r->w, .dw = (real *const *)r->dw,
-                             .saved = grad ? r->saved : NULL, .scratch = r->scratch, .training = grad };
-}
-
-static void run_both(struct run *r)
-{
-    struct as_call c = call_of(r, true);
-
-    r->impl->forward(&c);
-    r->impl->backward(&c);
-}
+#include "recurrent_case.h"
 
 /* Largest difference over the largest value. */
 static double apart(const void *a, size_t wa, const void *b, size_t wb, ptrdiff_t n)
@@ -197,7 +39,7 @@ static const struct sizes shapes[] = {
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
-static void fused_against_reference(void **state)
+static void kernels_against_reference(void **state)
 {
     (void)state;
     for (int c = 0; c < CELLS; c++)
@@ -208,11 +50,11 @@ static void fused_against_reference(void **state)
             for (int level = 0; level < 3 && level <= (int)as_level(); level++) {
                 struct run r;
 
-                if (!cells[c].fused[level])
+                if (!cells[c].kernel[level])
                     continue;
-                r = new_run(&cells[c], cells[c].fused[level]->impl[0], shapes[k], sizeof(float), true);
+                r = new_run(&cells[c], cells[c].kernel[level]->impl[cells[c].form == NEWTON], shapes[k], sizeof(float), true);
                 run_both(&r);
-                assert_close(&r, &ref, 3e-6, "fused against the reference", level);
+                assert_close(&r, &ref, 3e-6, "kernel against the reference", level);
                 free_run(&r);
             }
             free_run(&ref);
@@ -302,7 +144,7 @@ static void same_bits(struct sizes s)
     ptrdiff_t steps = s.batch * s.time;
 
     for (int c = 0; c < CELLS; c++) {
-        const struct as_impl *impl = cells[c].fused[as_level()]->impl[0];
+        const struct as_impl *impl = cells[c].kernel[as_level()]->impl[cells[c].form == NEWTON];
         struct run one = new_run(&cells[c], impl, s, sizeof(float), true);
 
         as_threads_set(1);
@@ -344,7 +186,7 @@ static void frozen_weights_stay(void **state)
 
     (void)state;
     for (int c = 0; c < CELLS; c++) {
-        struct run r = new_run(&cells[c], cells[c].fused[as_level()]->impl[0], s, sizeof(float), true);
+        struct run r = new_run(&cells[c], cells[c].kernel[as_level()]->impl[cells[c].form == NEWTON], s, sizeof(float), true);
         struct as_call call = call_of(&r, true);
         void *none[MOST_WEIGHTS] = { 0 };
 
@@ -366,8 +208,8 @@ static void extremes(void **state)
     (void)state;
     for (int level = 0; level < 3 && level <= (int)as_level(); level++)
         for (int c = 0; c < CELLS; c++)
-            for (int k = 0; k < 4 && cells[c].fused[level]; k++) {
-                struct run r = new_run(&cells[c], cells[c].fused[level]->impl[0], s, sizeof(float), true);
+            for (int k = 0; k < 4 && cells[c].kernel[level]; k++) {
+                struct run r = new_run(&cells[c], cells[c].kernel[level]->impl[cells[c].form == NEWTON], s, sizeof(float), true);
                 struct run ref = new_run(&cells[c], cells[c].ref->impl[0], s, sizeof(double), true);
                 struct as_call call = call_of(&r, true), truth = call_of(&ref, true);
 
@@ -389,12 +231,70 @@ static void extremes(void **state)
             }
 }
 
+/* Step t of the reference, from the states that r has before it: to one's y. */
+static void one_step(struct run *r, struct run *one, struct sizes s, ptrdiff_t t)
+{
+    double held[3 * 20], x[3 * 4], y[3 * 20];
+    void *states[1] = { held }, *xp = x;
+    struct as_call call = call_of(one, false);
+
+    for (ptrdiff_t b = 0; b < s.batch; b++) {
+        memcpy(x + b * s.d, (double *)one->x + (b * s.time + t) * s.d, (size_t)s.d * sizeof *x);
+        for (ptrdiff_t j = 0; j < s.h; j++)
+            held[b * s.h + j] = t ? get(r->y, r->width, (b * s.time + t - 1) * s.h + j) : 0;
+    }
+    call.x = (const real *const *)&xp;
+    call.y = (real *)(void *)y;
+    call.state = (real *const *)states;
+    call.position = t;
+    one->impl->step(&call);
+    for (ptrdiff_t b = 0; b < s.batch; b++)
+        memcpy((double *)one->y + (b * s.time + t) * s.h, y + b * s.h, (size_t)s.h * sizeof *y);
+}
+
+/* Newton's method where it converges, and where the recurrence amplifies what it gets, so that it has to be swept (and no
+ * two ways of rounding agree for long): the counts add up, and each state follows from the one before. */
+static void newton_counts_its_work(void **state)
+{
+    const struct sizes s = { 3, 300, 4, 20 };
+
+    (void)state;
+    for (int k = 0; k < 2 * CELLS; k++) {
+        const struct cell *c = &cells[k / 2];
+        const struct as_impl *newton = c->kernel[as_level()]->impl[1];
+        ptrdiff_t all = s.batch * s.time * s.h;
+        double count[AS_MAX_COUNTS] = { 0 };
+        struct run r, one;
+        struct as_call call;
+
+        if (c->form != NEWTON || c->opt == &rnn_relu_diagonal)
+            continue;
+        r = new_run(c, newton, s, sizeof(float), false);
+        one = new_run(c, c->ref->impl[0], s, sizeof(double), false);
+        for (ptrdiff_t j = 0; k % 2 && j < r.n[1]; j++) {
+            put(r.w[1], sizeof(float), j, 20 * get(r.w[1], sizeof(float), j));
+            put(one.w[1], sizeof(double), j, get(r.w[1], sizeof(float), j));
+        }
+        call = call_of(&r, false);
+        call.count = count;
+        newton->forward(&call);
+        for (ptrdiff_t t = 0; t < s.time; t++)           /* one.y: the reference's steps from newton's states */
+            one_step(&r, &one, s, t);
+        assert_true(apart(r.y, r.width, one.y, one.width, all) < 2e-6);
+        assert_true(count[1] == 6 && count[0] >= 6 && count[0] <= 6 * (k % 2 ? 32 : 6));
+        assert_true(k % 2 ? count[2] > 0 && count[2] < 6 * 300 : count[2] == 0);
+        free_run(&r);
+        free_run(&one);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reference_against_differences), cmocka_unit_test(steps_are_the_forward_pass),
-        cmocka_unit_test(fused_against_reference),       cmocka_unit_test(same_bits_at_any_team),
+        cmocka_unit_test(kernels_against_reference),     cmocka_unit_test(same_bits_at_any_team),
         cmocka_unit_test(frozen_weights_stay),           cmocka_unit_test(extremes),
+        cmocka_unit_test(newton_counts_its_work),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,6 +8,10 @@
  *
  * Cho et al. let z keep the old state, as here; Chung et al. 2014 exchange z and 1 - z, which is the same family
  * of functions. Matrices start uniform in +-1/sqrt(hidden), biases at zero.
+ *
+ * recurrence = diagonal: U_r, U_z and U_n are vectors u_r, u_z, u_n and their products with h are element by element
+ * (ParaGRU: Danieli et al. 2025, eq. 3.1a with 3.3; there z and 1 - z are exchanged, and u is bounded in training).
+ * Each unit then meets its own state only, so all steps can be solved at once: gru.newton.c. u starts uniform in +-1.
  */
 #include "gru.h"
 
@@ -22,6 +26,8 @@ static const struct as_option options[] = {
     { "bias", AS_BOOL, offsetof(struct gru, bias), 1, 0, 0, NULL, NULL, "with b (and c, when reset = after)" },
     { "reset", AS_WORD, offsetof(struct gru, reset), GRU_BEFORE, 0, 0, "before|after", "before,after",
       "whether r meets h before or after the product with U_n" },
+    { "recurrence", AS_WORD, offsetof(struct gru, recurrence), GRU_FULL, 0, 0, "full|diagonal", "full,diagonal",
+      "U: matrices, or vectors, with which each unit meets its own state only" },
     { 0 }
 };
 
@@ -42,7 +48,11 @@ static void plan(struct as_plan *p)
     struct as_init uniform = { .spread = AS_UNIFORM, .a = -limit, .b = limit }, zero = { .spread = AS_ZERO };
 
     as_weight(p, GRU_W, "W", AS_MATRIX, uniform, 2, (ptrdiff_t[]){ 3 * h, d });
-    as_weight(p, GRU_U, "U", AS_MATRIX, uniform, 2, (ptrdiff_t[]){ 3 * h, h });
+    if (o->recurrence == GRU_DIAGONAL)
+        as_weight(p, GRU_U, "U", AS_RECURRENCE, (struct as_init){ .spread = AS_UNIFORM, .a = -1, .b = 1 }, 1,
+                  (ptrdiff_t[]){ 3 * h });
+    else
+        as_weight(p, GRU_U, "U", AS_MATRIX, uniform, 2, (ptrdiff_t[]){ 3 * h, h });
     if (o->bias)
         as_weight(p, GRU_B, "b", AS_BIAS, zero, 1, (ptrdiff_t[]){ 3 * h });
     if (o->bias && o->reset == GRU_AFTER)
@@ -51,33 +61,55 @@ static void plan(struct as_plan *p)
     as_output(p, 0, 3, (ptrdiff_t[]){ AS_ANY, AS_ANY, h });
 }
 
+/* h times one gate's rows of U. */
+static struct as_node *recurrent(struct as_graph *g, struct as_node *h, int gate)
+{
+    ptrdiff_t n = h->dim[1];
+    struct as_node *u = as_slice(g->t, as_w(g, GRU_U), 0, gate * n, n);
+
+    return ((const struct gru *)g->opt)->recurrence == GRU_DIAGONAL ? as_mul(g->t, h, u) : as_matmul_t(g->t, h, u);
+}
+
 /* n_t from its part of W x + b, the gate r and h_{t-1}. */
 static struct as_node *candidate(struct as_graph *g, struct as_node *a, struct as_node *r, struct as_node *h)
 {
     const struct gru *o = g->opt;
     struct as_tape *t = g->t;
+    struct as_node *c = o->bias && o->reset == GRU_AFTER ? as_w(g, GRU_C) : NULL, *u;
     ptrdiff_t n = h->dim[1];
-    struct as_node *u = as_slice(t, as_w(g, GRU_U), 0, N * n, n);
 
     if (o->reset == GRU_BEFORE)
-        return as_tanh(t, as_add(t, a, as_matmul_t(t, as_mul(t, r, h), u)));
-    return as_tanh(t, as_add(t, a, as_mul(t, r, as_linear(t, h, u, o->bias ? as_w(g, GRU_C) : NULL))));
+        return as_tanh(t, as_add(t, a, recurrent(g, as_mul(t, r, h), N)));
+    if (o->recurrence == GRU_FULL)
+        u = as_linear(t, h, as_slice(t, as_w(g, GRU_U), 0, N * n, n), c);
+    else
+        u = c ? as_add(t, recurrent(g, h, N), c) : recurrent(g, h, N);
+    return as_tanh(t, as_add(t, a, as_mul(t, r, u)));
+}
+
+/* U's part of the gates r and z, before the sigmoid. u: the rows of both, or NULL when U is diagonal. */
+static struct as_node *gates(struct as_graph *g, struct as_node *h, struct as_node *u)
+{
+    if (u)
+        return as_matmul_t(g->t, h, u);
+    return as_concat(g->t, 2, (struct as_node *[]){ recurrent(g, h, RESET), recurrent(g, h, Z) }, 1);
 }
 
 static struct as_node *graph(struct as_graph *g, struct as_node *x)
 {
     struct as_tape *t = g->t;
-    ptrdiff_t batch = x->dim[0], time = x->dim[1], n = as_w(g, GRU_U)->dim[1];
+    ptrdiff_t batch = x->dim[0], time = x->dim[1], n = as_w(g, GRU_W)->dim[0] / 3;
     struct as_node *b = ((const struct gru *)g->opt)->bias ? as_w(g, GRU_B) : NULL;
     struct as_node *pre = as_linear(t, x, as_w(g, GRU_W), b), *y, *h = as_node_new(t, 2, (ptrdiff_t[]){ batch, n });
-    struct as_node *gates = as_slice(t, as_w(g, GRU_U), 0, 0, 2 * n);
+    struct as_node *u = ((const struct gru *)g->opt)->recurrence == GRU_FULL ? as_slice(t, as_w(g, GRU_U), 0, 0, 2 * n)
+                                                                             : NULL;
     struct as_node **all = as_arena_take(as_tape_arena(t), (size_t)(time + 1) * sizeof *all);
 
     memset(h->x, 0, (size_t)(batch * n) * sizeof *h->x);
     for (ptrdiff_t s = 0; s < time; s++) {
         struct as_node *a = as_reshape(t, as_slice(t, pre, 1, s, 1), 2, (ptrdiff_t[]){ batch, 3 * n }), *rz, *z, *new;
 
-        rz = as_sigmoid(t, as_add(t, as_slice(t, a, 1, 0, 2 * n), as_matmul_t(t, h, gates)));
+        rz = as_sigmoid(t, as_add(t, as_slice(t, a, 1, 0, 2 * n), gates(g, h, u)));
         z = as_slice(t, rz, 1, Z * n, n);
         new = candidate(g, as_slice(t, a, 1, N * n, n), as_slice(t, rz, 1, RESET * n, n), h);
         all[s] = h = as_add(t, as_mul(t, z, h), as_sub(t, new, as_mul(t, z, new)));
@@ -93,7 +125,8 @@ static struct as_cost cost(const void *opt, int n_in, const struct as_spec *in)
     double d = (double)in->dim[2], h = o->hidden ? o->hidden : d;
 
     (void)n_in;
-    return (struct as_cost){ .flop = (double)in->dim[0] * (double)in->dim[1] * h * (6 * d + 6 * h + 12) };
+    return (struct as_cost){ .flop = (double)in->dim[0] * (double)in->dim[1] * h
+                                     * (6 * d + (o->recurrence == GRU_DIAGONAL ? 6 : 6 * h) + 12) };
 }
 
 /* --- reference: one row after the other, one step after the other ----------------------------------------- */
@@ -131,22 +164,30 @@ static real dot(ptrdiff_t n, const real *a, const real *b)
     return sum;
 }
 
+/* Row `row` of U times h. */
+static real recurrence(const struct as_call *c, struct sizes s, ptrdiff_t row, const real *h)
+{
+    if (((const struct gru *)c->opt)->recurrence == GRU_DIAGONAL)
+        return c->w[GRU_U][row] * h[row % s.h];
+    return dot(s.h, c->w[GRU_U] + row * s.h, h);
+}
+
 /* h becomes the next one; k (4h) gets r, z, n and what meets the reset gate. */
 static void advance(const struct as_call *c, struct sizes s, const real *x, real *h, real *k)
 {
     const struct gru *o = c->opt;
-    const real *w = c->w[GRU_W], *u = c->w[GRU_U];
+    const real *w = c->w[GRU_W];
     real *r = k, *n = k + N * s.h, *met = k + 3 * s.h;
 
     for (ptrdiff_t i = 0; i < 3 * s.h; i++)
         k[i] = (o->bias ? c->w[GRU_B][i] : 0) + dot(s.d, w + i * s.d, x);
     for (ptrdiff_t i = 0; i < 2 * s.h; i++)
-        k[i] = logistic(k[i] + dot(s.h, u + i * s.h, h));
+        k[i] = logistic(k[i] + recurrence(c, s, i, h));
     for (ptrdiff_t i = 0; i < s.h; i++)
         met[i] = o->reset == GRU_BEFORE ? r[i] * h[i]
-                                        : dot(s.h, u + (2 * s.h + i) * s.h, h) + (o->bias ? c->w[GRU_C][i] : 0);
+                                        : recurrence(c, s, N * s.h + i, h) + (o->bias ? c->w[GRU_C][i] : 0);
     for (ptrdiff_t i = 0; i < s.h; i++)
-        n[i] = tanh(n[i] + (o->reset == GRU_BEFORE ? dot(s.h, u + (2 * s.h + i) * s.h, met) : r[i] * met[i]));
+        n[i] = tanh(n[i] + (o->reset == GRU_BEFORE ? recurrence(c, s, N * s.h + i, met) : r[i] * met[i]));
     for (ptrdiff_t i = 0; i < s.h; i++)
         h[i] = k[Z * s.h + i] * h[i] + (1 - k[Z * s.h + i]) * n[i];
 }
@@ -192,13 +233,29 @@ static void back_through(ptrdiff_t m, ptrdiff_t n, const real *a, const real *ma
         }
 }
 
+/* y (h) += a' U for `rows` rows of U from `first` on, whose factor was b; and its gradient. */
+static void back_recurrence(const struct as_call *c, struct sizes s, ptrdiff_t first, ptrdiff_t rows, const real *a,
+                            const real *b, real *y)
+{
+    const real *u = c->w[GRU_U];
+    real *du = c->dw[GRU_U];
+
+    if (((const struct gru *)c->opt)->recurrence == GRU_FULL)
+        back_through(rows, s.h, a, u + first * s.h, b, du ? du + first * s.h : NULL, y);
+    else
+        for (ptrdiff_t i = 0; i < rows; i++) {
+            if (du)
+                du[first + i] += a[i] * b[i % s.h];
+            y[i % s.h] += a[i] * u[first + i];
+        }
+}
+
 /* One step back for one row. dh: gradient of h_t on entry, of h_{t-1} on exit. room: 6h. */
 static void retreat(const struct as_call *c, struct sizes s, ptrdiff_t t, const real *old, real *dh, real *room)
 {
     const struct gru *o = c->opt;
-    const real *k = (const real *)c->saved[0] + 4 * t * s.h, *met = k + 3 * s.h, *un = c->w[GRU_U] + 2 * s.h * s.h;
+    const real *k = (const real *)c->saved[0] + 4 * t * s.h, *met = k + 3 * s.h;
     real *dk = room, *dr = dk, *dz = dk + s.h, *dn = dk + 2 * s.h, *dmet = dk + 3 * s.h, *dold = dk + 4 * s.h;
-    real *du = c->dw[GRU_U], *dun = du ? du + 2 * s.h * s.h : NULL;
     bool before = o->reset == GRU_BEFORE;
 
     for (ptrdiff_t j = 0; j < s.h; j++) {
@@ -209,7 +266,7 @@ static void retreat(const struct as_call *c, struct sizes s, ptrdiff_t t, const 
         dold[j] = dh[j] * z;
         dmet[j] = before ? 0 : dn[j] * k[j];
     }
-    back_through(s.h, s.h, before ? dn : dmet, un, before ? met : old, dun, before ? dmet : dold);
+    back_recurrence(c, s, N * s.h, s.h, before ? dn : dmet, before ? met : old, before ? dmet : dold);
     for (ptrdiff_t j = 0; j < s.h; j++) {
         real r = k[j];
 
@@ -218,7 +275,7 @@ static void retreat(const struct as_call *c, struct sizes s, ptrdiff_t t, const 
         if (o->bias && !before && c->dw[GRU_C])
             c->dw[GRU_C][j] += dmet[j];
     }
-    back_through(2 * s.h, s.h, dk, c->w[GRU_U], old, du, dold);
+    back_recurrence(c, s, 0, 2 * s.h, dk, old, dold);
     back_through(3 * s.h, s.d, dk, c->w[GRU_W], c->x[0] + t * s.d, c->dw[GRU_W],
                  c->dx[0] ? c->dx[0] + t * s.d : NULL);
     for (ptrdiff_t i = 0; o->bias && c->dw[GRU_B] && i < 3 * s.h; i++)
@@ -250,12 +307,13 @@ static const struct as_impl ref = {
 
 static const struct as_variant gru = {
     .abi = ASSAY_ABI,
-    .summary = "gated recurrent unit, reset gate before or after the product",
+    .summary = "gated recurrent unit, reset gate before or after the product, with a full or a diagonal recurrence",
     .paper = { .key = "cho2014gru", .title = "Learning phrase representations using RNN encoder-decoder for "
                                              "statistical machine translation",
                .url = "https://arxiv.org/abs/1406.1078", .year = 2014,
                .where = "eq. 5-8; reset = after: the form of cuDNN and PyTorch",
-               .departs = "biases" },
+               .departs = "biases; recurrence = diagonal puts vectors for U (ParaGRU: Danieli et al. 2025, arXiv "
+                          "2510.21450, eq. 3.1a with 3.3, where z and 1 - z are exchanged and vectors are bounded)" },
     .options = options, .opt_size = sizeof(struct gru),
     .promises = AS_CAUSAL | AS_PADDING_SAFE,
     .check = check, .plan = plan, .graph = graph, .cost = cost,

@@ -5,6 +5,10 @@
  * Elman 1990, "Finding structure in time"; the form of Chung et al. 2014, eq. 2, with a bias. Matrices start
  * uniform in +-1/sqrt(hidden), biases at zero; U may start orthogonal, or as the identity with relu (Le,
  * Jaitly and Hinton 2015).
+ *
+ * recurrence = diagonal: U is a vector u, h_t = phi(W x_t + u * h_{t-1} + b), as in Li et al. 2018 (IndRNN), eq. 2.
+ * Each unit meets its own state only, so all steps can be solved at once: rnn.newton.c. u starts uniform in +-1, or
+ * at 1 (start = identity).
  */
 #include "rnn.h"
 
@@ -20,15 +24,20 @@ static const struct as_option options[] = {
     { "nonlinearity", AS_WORD, offsetof(struct rnn, nonlinearity), RNN_TANH, 0, 0, "tanh|relu", "tanh,relu", "phi" },
     { "start", AS_WORD, offsetof(struct rnn, start), START_UNIFORM, 0, 0, "uniform|orthogonal|identity",
       "uniform,orthogonal", "initial U" },
+    { "recurrence", AS_WORD, offsetof(struct rnn, recurrence), RNN_FULL, 0, 0, "full|diagonal", "full,diagonal",
+      "U: a matrix, or a vector, with which each unit meets its own state only" },
     { 0 }
 };
 
 static const char *check(const void *opt, int n_in, const struct as_spec *in)
 {
-    (void)opt;
+    const struct rnn *o = opt;
+
     (void)n_in;
     if (in->dtype != AS_REALS || in->rank != 3)
         return "it works on (batch, time, width)";
+    if (o->recurrence == RNN_DIAGONAL && o->start == START_ORTHOGONAL)
+        return "start = orthogonal is for matrices; with recurrence = diagonal there are uniform and identity";
     return NULL;
 }
 
@@ -44,7 +53,13 @@ static void plan(struct as_plan *p)
     if (o->start == START_IDENTITY)
         u = (struct as_init){ .spread = AS_IDENTITY };
     as_weight(p, RNN_W, "W", AS_MATRIX, uniform, 2, (ptrdiff_t[]){ h, d });
-    as_weight(p, RNN_U, "U", AS_MATRIX, u, 2, (ptrdiff_t[]){ h, h });
+    if (o->recurrence == RNN_DIAGONAL) {
+        u = (struct as_init){ .spread = AS_UNIFORM, .a = -1, .b = 1 };
+        if (o->start == START_IDENTITY)
+            u = (struct as_init){ .spread = AS_CONSTANT, .a = 1 };
+        as_weight(p, RNN_U, "U", AS_RECURRENCE, u, 1, (ptrdiff_t[]){ h });
+    } else
+        as_weight(p, RNN_U, "U", AS_MATRIX, u, 2, (ptrdiff_t[]){ h, h });
     if (o->bias)
         as_weight(p, RNN_B, "b", AS_BIAS, (struct as_init){ .spread = AS_ZERO }, 1, (ptrdiff_t[]){ h });
     as_state(p, 0, "h", (struct as_init){ .spread = AS_ZERO }, 2, (ptrdiff_t[]){ AS_ANY, h });
@@ -63,7 +78,8 @@ static struct as_node *graph(struct as_graph *g, struct as_node *x)
         struct as_node *a = as_reshape(t, as_slice(t, pre, 1, s, 1), 2, (ptrdiff_t[]){ batch, h });
 
         if (state)
-            a = as_add(t, a, as_matmul_t(t, state, as_w(g, RNN_U)));
+            a = as_add(t, a, o->recurrence == RNN_DIAGONAL ? as_mul(t, state, as_w(g, RNN_U))
+                                                           : as_matmul_t(t, state, as_w(g, RNN_U)));
         all[s] = state = o->nonlinearity == RNN_RELU ? as_relu(t, a) : as_tanh(t, a);
     }
     y = as_stack(t, (int)time, all, 1);
@@ -77,7 +93,8 @@ static struct as_cost cost(const void *opt, int n_in, const struct as_spec *in)
     double d = (double)in->dim[2], h = o->hidden ? o->hidden : d;
 
     (void)n_in;
-    return (struct as_cost){ .flop = (double)in->dim[0] * (double)in->dim[1] * h * (2 * d + 2 * h + 2) };
+    return (struct as_cost){ .flop = (double)in->dim[0] * (double)in->dim[1] * h
+                                     * (2 * d + (o->recurrence == RNN_DIAGONAL ? 2 : 2 * h) + 2) };
 }
 
 /* --- reference: one row after the other, one step after the other ----------------------------------------- */
@@ -108,8 +125,11 @@ static void advance(const struct as_call *c, struct sizes s, const real *x, real
 
         for (ptrdiff_t j = 0; j < s.d; j++)
             a += c->w[RNN_W][i * s.d + j] * x[j];
-        for (ptrdiff_t j = 0; j < s.h; j++)
-            a += c->w[RNN_U][i * s.h + j] * h[j];
+        if (o->recurrence == RNN_DIAGONAL)
+            a += c->w[RNN_U][i] * h[i];
+        else
+            for (ptrdiff_t j = 0; j < s.h; j++)
+                a += c->w[RNN_U][i * s.h + j] * h[j];
         now[i] = o->nonlinearity == RNN_RELU ? (a < 0 ? 0 : a) : tanh(a);
     }
     memcpy(h, now, (size_t)s.h * sizeof *h);
@@ -145,7 +165,9 @@ static void ref_step(const struct as_call *c)
 static void retreat(const struct as_call *c, struct sizes s, ptrdiff_t t, const real *before, const real *da,
                     real *dh_before)
 {
+    const struct rnn *o = c->opt;
     const real *x = c->x[0] + t * s.d;
+    bool diagonal = o->recurrence == RNN_DIAGONAL;
 
     for (ptrdiff_t i = 0; i < s.h; i++) {
         for (ptrdiff_t j = 0; j < s.d; j++) {
@@ -154,12 +176,14 @@ static void retreat(const struct as_call *c, struct sizes s, ptrdiff_t t, const 
             if (c->dx[0])
                 c->dx[0][t * s.d + j] += da[i] * c->w[RNN_W][i * s.d + j];
         }
-        for (ptrdiff_t j = 0; before && j < s.h; j++) {
+        for (ptrdiff_t j = diagonal ? i : 0, end = diagonal ? i + 1 : s.h; before && j < end; j++) {
+            ptrdiff_t at = diagonal ? i : i * s.h + j;
+
             if (c->dw[RNN_U])
-                c->dw[RNN_U][i * s.h + j] += da[i] * before[j];
-            dh_before[j] += da[i] * c->w[RNN_U][i * s.h + j];
+                c->dw[RNN_U][at] += da[i] * before[j];
+            dh_before[j] += da[i] * c->w[RNN_U][at];
         }
-        if (((const struct rnn *)c->opt)->bias && c->dw[RNN_B])
+        if (o->bias && c->dw[RNN_B])
             c->dw[RNN_B][i] += da[i];
     }
 }
@@ -194,11 +218,12 @@ static const struct as_impl ref = {
 
 static const struct as_variant rnn = {
     .abi = ASSAY_ABI,
-    .summary = "simple recurrent network, tanh or relu",
+    .summary = "simple recurrent network, tanh or relu, with a full or a diagonal recurrence",
     .paper = { .key = "elman1990", .title = "Finding structure in time",
                .url = "https://doi.org/10.1207/s15516709cog1402_1", .year = 1990,
                .where = "figure 2; as eq. 2 of Chung et al. 2014 (arXiv 1412.3555)",
-               .departs = "trained through all steps; a bias; the read-out is another layer" },
+               .departs = "trained through all steps; a bias; the read-out is another layer; recurrence = diagonal "
+                          "puts a vector for U (Li et al. 2018, arXiv 1803.04831, eq. 2, without bounds on it)" },
     .options = options, .opt_size = sizeof(struct rnn),
     .promises = AS_CAUSAL | AS_PADDING_SAFE,
     .check = check, .plan = plan, .graph = graph, .cost = cost,

@@ -195,8 +195,17 @@ static void backward(const struct as_call *c)
                     ((const struct rnn *)c->opt)->bias ? c->dw[RNN_B] : NULL);
 }
 
+static const char *can(const void *opt, int n_in, const struct as_spec *in)
+{
+    (void)n_in;
+    (void)in;
+    if (((const struct rnn *)opt)->recurrence != RNN_FULL)
+        return "it packs a matrix U; for recurrence = diagonal there are sweep and newton";
+    return NULL;
+}
+
 static const struct as_impl fused = {
-    .abi = ASSAY_ABI, .name = "fused", .rank = 10, .plan = plan, .forward = forward, .backward = backward,
+    .abi = ASSAY_ABI, .name = "fused", .rank = 10, .can = can, .plan = plan, .forward = forward, .backward = backward,
 };
 
 const struct as_plugin AS_PLUGIN(recurrent__rnn__fused) = { .abi = ASSAY_ABI, .impl = { &fused } };
