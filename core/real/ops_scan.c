@@ -23,7 +23,8 @@ static const struct as_sequence_kernels plain = {
 #endif
 
 /* One scan over a batch. */
-enum { LEAST = 64, PIECES = 8 };         /* numbers of a row a piece; pieces below which rows are cut */
+enum { SHORT = 64, LEAST = 16 };         /* numbers of a row a piece: few, and one line of the cache */
+enum { PIECES = 8 };                     /* pieces below which rows are cut into short ones; into lines when there is one */
 
 struct scan {
     struct as_scan_piece p;              /* at row 0 */
@@ -58,9 +59,11 @@ static void scan_piece(void *ctx, ptrdiff_t i)
 static void run_scan(struct scan *s)
 {
     /* Whole rows run through memory best; a small batch is cut over channels, too. */
-    for (s->each = AS_SCAN_CHANNELS; s->each > LEAST && s->each / 2 >= s->p.width;)
+    for (s->each = AS_SCAN_CHANNELS; s->each > SHORT && s->each / 2 >= s->p.width;)
         s->each /= 2;
-    while (s->each > LEAST && s->batch * ((s->p.width + s->each - 1) / s->each) < PIECES)
+    while (s->each > SHORT && s->batch * ((s->p.width + s->each - 1) / s->each) < PIECES)
+        s->each /= 2;
+    while (s->each > LEAST && s->batch * ((s->p.width + s->each - 1) / s->each) < 2)
         s->each /= 2;
     s->blocks = (s->p.width + s->each - 1) / s->each;
     as_parallel(s->batch * s->blocks, (double)s->batch * (double)s->p.time * (double)s->p.width * (s->p.dh ? 3 : 1),

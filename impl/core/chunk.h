@@ -12,6 +12,7 @@
 #include <assay/kernel.h>
 #include <assay/layer.h>
 #include <assay/parallel.h>
+#include <stdint.h>
 #include <string.h>
 
 #if ASSAY_LEVEL == 2
@@ -24,6 +25,7 @@ enum { LANE = 4, TILE_ROWS = 4 };
 enum { CHUNK = 64, WIDE = 16 };              /* steps of a chunk; widths are rounded up to WIDE */
 
 typedef float vec __attribute__((vector_size(LANE * sizeof(float))));
+typedef int32_t ivec __attribute__((vector_size(LANE * sizeof(int32_t))));
 
 #if defined(__clang__)
 #define UNROLLED _Pragma("unroll")
@@ -224,6 +226,14 @@ OUTLINED void give(const float *x, ptrdiff_t n, ptrdiff_t width, const float *by
     }
 }
 
+/* Asks for n rows ahead of their use: of one head they stand apart, which processors do not foresee. */
+INLINED void ask(const float *x, ptrdiff_t ld, ptrdiff_t n, ptrdiff_t width)
+{
+    for (ptrdiff_t i = 0; i < n; i++)
+        for (ptrdiff_t j = 0; j < width; j += WIDE)
+            __builtin_prefetch(x + i * ld + j, 0, 2);
+}
+
 INLINED float lanes_sum(vec v)
 {
     float a[LANE];
@@ -250,6 +260,21 @@ INLINED void scale(float *x, ptrdiff_t n, float f)
 {
     for (ptrdiff_t i = 0; i < n; i += LANE)
         store(x + i, all(f) * load(x + i));
+}
+
+/* Row i of a square of CHUNK keeps its first i + own numbers; zeros follow as far as a product over a triangle reads. */
+INLINED void clear_above(float *a, ptrdiff_t n, ptrdiff_t own)
+{
+    ivec place = { 0 };
+
+    UNROLLED for (int l = 0; l < LANE; l++)
+        place[l] = l;
+    for (ptrdiff_t i = 0; i < n; i++) {
+        float *at = a + i * CHUNK + i / LANE * LANE;
+        ivec kept = place < (int32_t)(i % LANE + own);
+
+        store(at, (vec)((ivec)load(at) & kept));
+    }
 }
 
 /* Decays of a chunk from g (n values, `step` apart): e^{g_i}, e^{b_i} with b_i = g_1 + ... + g_i, e^{b_n - b_i}.

@@ -1,20 +1,22 @@
-/* The gated linear rule a chunk of steps at a time by matrix products, and chunks in blocks, so that no decay is ever
- * divided by (Yang et al. 2024, section 4.3: "secondary-level chunking").
+/* The gated linear rule a chunk of steps at a time by matrix products (Yang et al. 2024, section 4.2).
  *
- * Within a chunk with state S before it, D(j, i) = a_{j+1} o ... o a_i (per dimension of the key):
- *     O = (D(0, i) o Q) S + A V            A_ij = sum_d q_id D(j, i)_d k_jd for j <= i
- *     S <- D(0, C) o S + (D(j, C) o K)^T V
- * For i in a block that starts behind step r and j in an earlier one that ends with step e: D(j, i) = D(j, e) D(e, r)
- * D(r, i), and each factor is a product of numbers up to 1, kept with the rows of K (`kr`, carried on from block to
- * block) and of Q (`qr`). Inside a block of 16 steps the decayed keys are carried along from step to step, 16 keys to
- * a register. Gradients go back the same way; with dq, dk free of the terms j = i, b the sum of log_a in the chunk:
- *     db_i = q_i o dq_i - k_i o dk_i       and to the last b what goes through the state
- * Only the states at the chunks' starts are kept for the way back.
+ * In a piece of a chunk, with the state S before it and F_i = a_2 o ... o a_i (per dimension of the key; F_1 = 1),
+ *     Q' = F o Q    K' = K / F    S' = a_1 o S
+ * turn the rule into plain linear attention, for F_i / F_j = a_{j+1} o ... o a_i:
+ *     O = Q' S' + A V             A = tril(Q' K'^T)             S <- F_n o (S' + K'^T V)
+ * and back, with dS that of the state behind the piece, dS' = F_n o dS, dA = tril(dO V^T):
+ *     dQ' = dO S'^T + dA K'    dK' = V dS'^T + dA^T Q'    dV = A^T dO + K' dS'    dS <- a_1 o (dS' + Q'^T dO)
+ * With dQ', dK' free of the terms j = i, the gradient of log_a_t is the sum of q'_i o dq'_i - k'_i o dk'_i over all
+ * i >= t of the chunk, and of what goes through the state behind it.
+ *
+ * F_i is made from F_{i-1} by one product, so the quotient of two has the errors of the steps between them only. A
+ * piece is the whole chunk of CHUNK steps, unless F would leave the powers of two between which Q' and K' have room:
+ * there a piece ends and F begins anew at 1, so a gate may be 0. Where it ends depends on the gates so far, not on
+ * later ones. Only the states at the chunks' starts are kept for the way back.
  */
 #include "chunk.h"
 
 enum { Q, K, V, LOG_A };
-enum { SUB = 16, REGISTERS = SUB / LANE };   /* steps of a block */
 
 struct size { ptrdiff_t batch, time, heads, dk, dv, chunks, kw, vw; };   /* kw, vw: widths rounded up */
 
@@ -25,28 +27,23 @@ static struct size size_of(const struct as_spec *in)
     return (struct size){ in[Q].dim[0], time, in[Q].dim[2], dk, dv, up(time, CHUNK) / CHUNK, up(dk, WIDE), up(dv, WIDE) };
 }
 
-/* Scratch of one lane. r, e: the ends of the blocks before and of the block of i. */
+/* Scratch of one lane. */
 struct space {
-    float *a, *da;                           /* (C, C): A and its gradient */
-    float *q, *k, *gate;                     /* (C, kw): q, k, a = exp(log_a) */
-    float *begin, *end;                      /* (C, kw): D(r, i), D(i, e) */
-    float *before, *after;                   /* (C, kw): D(0, i), D(i, C) */
-    float *qr, *kr;                          /* (C, kw): D(r, i) q_i; D(i, e) k_i, carried on */
-    float *qb, *kd;                          /* (C, kw): D(0, i) q_i, D(i, C) k_i */
-    float *dq, *dk, *dx;                     /* (C, kw) */
+    float *a, *da;                           /* (C, C): A and its gradient, of one piece */
+    float *gate, *f, *over;                  /* (C, kw): a, F, 1 / F */
+    float *q, *k, *dq, *dk, *dg;             /* (C, kw): Q', K', gradients of theirs, of Q and K, and of log_a */
     float *v, *y, *dv;                       /* (C, vw); y: dO on the way back */
     float *s, *ds, *st;                      /* (kw, vw), S^T (vw, kw) */
-    float *turned;                           /* K^T (kw, C) or V^T (vw, C) */
-    float *key, *carried;                    /* (kw, SUB): keys of a block, one a column, and decayed up to a step */
+    float *turned;                           /* K'^T (kw, C) or V^T (vw, C) */
     float *tail;                             /* (kw) */
 };
 
-enum { KEYS = 14, VALUES = 3 };
+enum { KEYS = 8, VALUES = 3 };
 
 static size_t space_size(struct size z)
 {
     return (size_t)(2 * CHUNK * CHUNK + KEYS * CHUNK * z.kw + VALUES * CHUNK * z.vw + 3 * z.kw * z.vw +
-                    CHUNK * (z.kw > z.vw ? z.kw : z.vw) + 2 * SUB * z.kw + z.kw);
+                    CHUNK * (z.kw > z.vw ? z.kw : z.vw) + z.kw);
 }
 
 static struct space space_at(const struct as_call *c, struct size z, ptrdiff_t lane)
@@ -58,8 +55,7 @@ static struct space space_at(const struct as_call *c, struct size z, ptrdiff_t l
     w.da = cut(&p, CHUNK * CHUNK);
     for (int i = 0; i < KEYS; i++)
         key[i] = cut(&p, CHUNK * z.kw);
-    w.q = key[0]; w.k = key[1]; w.gate = key[2]; w.begin = key[3]; w.end = key[4]; w.before = key[5]; w.after = key[6];
-    w.qr = key[7]; w.kr = key[8]; w.qb = key[9]; w.kd = key[10]; w.dq = key[11]; w.dk = key[12]; w.dx = key[13];
+    w.gate = key[0]; w.f = key[1]; w.over = key[2]; w.q = key[3]; w.k = key[4]; w.dq = key[5]; w.dk = key[6]; w.dg = key[7];
     w.v = cut(&p, CHUNK * z.vw);
     w.y = cut(&p, CHUNK * z.vw);
     w.dv = cut(&p, CHUNK * z.vw);
@@ -67,8 +63,6 @@ static struct space space_at(const struct as_call *c, struct size z, ptrdiff_t l
     w.ds = cut(&p, z.kw * z.vw);
     w.st = cut(&p, z.kw * z.vw);
     w.turned = cut(&p, CHUNK * (z.kw > z.vw ? z.kw : z.vw));
-    w.key = cut(&p, SUB * z.kw);
-    w.carried = cut(&p, SUB * z.kw);
     w.tail = p;
     return w;
 }
@@ -85,121 +79,100 @@ static void plan(struct as_room *r)
     r->scratch[0] = as_size((size_t)lanes(z), space_size(z));
 }
 
-/* One chunk of one head: position `at` of its first step, steps, and the distance of its rows. */
-struct piece { ptrdiff_t at, n, ldk, ldv; };
+/* One chunk of one head: position `at` of its first step, steps, and the distance of its rows. Before the first one S
+ * is 0, and behind the last one dS: products with them are left out. */
+struct chunk { ptrdiff_t at, n, ldk, ldv; bool first, last; };
 
 static ptrdiff_t steps_of(const struct as_call *c, struct size z, ptrdiff_t row)
 {
     return c->length ? c->length[row / z.heads] : z.time;
 }
 
-static struct piece piece_at(const struct as_call *c, struct size z, ptrdiff_t row, ptrdiff_t t0)
+static struct chunk chunk_at(const struct as_call *c, struct size z, ptrdiff_t row, ptrdiff_t t0)
 {
-    return (struct piece){ .at = (row / z.heads * z.time + t0) * z.heads + row % z.heads,
-                           .n = least(CHUNK, steps_of(c, z, row) - t0), .ldk = z.heads * z.dk, .ldv = z.heads * z.dv };
+    ptrdiff_t left = steps_of(c, z, row) - t0;
+
+    return (struct chunk){ .at = (row / z.heads * z.time + t0) * z.heads + row % z.heads, .n = least(CHUNK, left),
+                           .ldk = z.heads * z.dk, .ldv = z.heads * z.dv, .first = t0 == 0, .last = left <= CHUNK };
 }
 
-/* Rows copied, with rows of zeros up to a whole block. */
-static void take_block(const float *x, ptrdiff_t ld, ptrdiff_t n, ptrdiff_t width, float *out)
-{
-    ptrdiff_t wide = up(width, WIDE);
+/* --- factors and pieces ------------------------------------------------------------------------------------- */
 
-    take(x, ld, n, width, NULL, out);
-    memset(out + n * wide, 0, (size_t)((up(n, SUB) - n) * wide) * sizeof *out);
+INLINED ivec has_room(vec f) { return (f >= all(0x1p-64f)) & (f <= all(0x1p64f)); }
+
+static bool in_all(ivec yes)
+{
+    int32_t one = -1;
+
+    for (int l = 0; l < LANE; l++)
+        one &= yes[l];
+    return one != 0;
 }
 
-/* out = x o y over n numbers, a multiple of LANE. */
-INLINED void times(const float *x, const float *y, ptrdiff_t n, float *out)
+/* Steps from-to: F goes on from 1 at `from`; whether it had room all the way. */
+static bool multiply(struct space w, ptrdiff_t d, ptrdiff_t from, ptrdiff_t to)
 {
-    for (ptrdiff_t i = 0; i < n; i += LANE)
-        store(out + i, load(x + i) * load(y + i));
-}
+    ivec good = has_room(all(1));
 
-/* The products of a: from and to the ends of blocks and of the chunk. */
-static void decays_of_keys(struct space w, ptrdiff_t n, ptrdiff_t d)
-{
-    ptrdiff_t rows = up(n, SUB);
+    for (ptrdiff_t j = 0; j < d; j += LANE) {
+        vec x = all(1);
 
-    for (ptrdiff_t i = 0; i < rows; i++) {
-        float *a = w.gate + i * d;
-
-        memcpy(w.begin + i * d, a, (size_t)d * sizeof *a);
-        if (i % SUB)
-            times(w.begin + (i - 1) * d, a, d, w.begin + i * d);
-        memcpy(w.before + i * d, a, (size_t)d * sizeof *a);
-        if (i)
-            times(w.before + (i - 1) * d, a, d, w.before + i * d);
-    }
-    for (ptrdiff_t i = rows - 1; i >= 0; i--)
-        for (ptrdiff_t j = 0; j < d; j += LANE) {
-            ptrdiff_t at = i * d + j, next = at + d;
-
-            store(w.after + at, i == rows - 1 ? all(1) : load(w.after + next) * load(w.gate + next));
-            store(w.end + at, i % SUB == SUB - 1 ? all(1) : load(w.end + next) * load(w.gate + next));
+        store(w.f + from * d + j, x);
+        for (ptrdiff_t at = (from + 1) * d + j; at < to * d; at += d) {
+            x *= load(w.gate + at);
+            good &= has_room(x);
+            store(w.f + at, x);
         }
+    }
+    return in_all(good);
 }
 
-/* A inside the block of rows that starts with i0, zeros above the diagonal. */
-static void scores_inside(struct space w, ptrdiff_t i0, ptrdiff_t d)
+/* The first step of a piece that begins at `from` at which F has no room. */
+static ptrdiff_t end_of_piece(struct space w, ptrdiff_t d, ptrdiff_t from, ptrdiff_t n)
 {
-    transpose(w.k + i0 * d, d, SUB, d, w.key, SUB);
-    memset(w.carried, 0, (size_t)(SUB * d) * sizeof *w.carried);
-    for (ptrdiff_t i = 0; i < SUB; i++) {
-        const float *q = w.q + (i0 + i) * d, *a = w.gate + (i0 + i) * d;
-        float is_i[SUB] = { 0 };
-        vec sum[REGISTERS], one[REGISTERS];
+    for (ptrdiff_t i = from + 1; i < n; i++) {
+        ivec good = has_room(all(1));
 
-        is_i[i] = 1;
-        for (int r = 0; r < REGISTERS; r++) {
-            sum[r] = (vec){ 0 };
-            one[r] = load(is_i + r * LANE);
-        }
-        for (ptrdiff_t j = 0; j < d; j++)
-            UNROLLED for (int r = 0; r < REGISTERS; r++) {
-                float *at = w.carried + j * SUB + r * LANE;
-                vec x = fma_of(load(w.key + j * SUB + r * LANE), one[r], all(a[j]) * load(at));
+        for (ptrdiff_t at = i * d; at < (i + 1) * d; at += LANE)
+            good &= has_room(load(w.f + at));
+        if (!in_all(good))
+            return i;
+    }
+    return n;
+}
 
-                store(at, x);
-                sum[r] = fma_of(all(q[j]), x, sum[r]);
-            }
-        for (int r = 0; r < REGISTERS; r++)
-            store(w.a + (i0 + i) * CHUNK + i0 + r * LANE, sum[r]);
+/* out (n, up(width, WIDE)) = x o by, zeros behind. */
+static void take_times(const float *x, ptrdiff_t ld, ptrdiff_t n, ptrdiff_t width, const float *by, float *out)
+{
+    ptrdiff_t wide = up(width, WIDE), even = width / WIDE * WIDE;
+
+    for (ptrdiff_t i = 0; i < n; i++, x += ld, by += wide, out += wide) {
+        for (ptrdiff_t j = 0; j < even; j += LANE)
+            store(out + j, load(x + j) * load(by + j));
+        if (even < wide)
+            memset(out + even, 0, WIDE * sizeof *out);
+        for (ptrdiff_t j = even; j < width; j++)
+            out[j] = x[j] * by[j];
     }
 }
 
-/* kr of the blocks before the one that starts with i0, carried on to its start. */
-static void carry_keys(struct space w, ptrdiff_t i0, ptrdiff_t d)
+/* F, 1 / F, Q', K' and V of a chunk; first: the steps at which its pieces begin, and its end. */
+static ptrdiff_t prepare(const struct as_call *c, struct size z, struct chunk p, struct space w, ptrdiff_t *first)
 {
-    for (ptrdiff_t j = 0; j < i0 - SUB; j++)
-        times(w.kr + j * d, w.begin + (i0 - 1) * d, d, w.kr + j * d);
-    for (ptrdiff_t j = i0 - SUB; j < i0; j++)
-        times(w.k + j * d, w.end + j * d, d, w.kr + j * d);
-}
+    ptrdiff_t d = z.kw, n = p.n, pieces = 0;
 
-static void prepare(const struct as_call *c, struct size z, struct piece p, struct space w)
-{
-    ptrdiff_t d = z.kw, rows = up(p.n, SUB);
-
-    take_block(c->x[Q] + p.at * z.dk, p.ldk, p.n, z.dk, w.q);
-    take_block(c->x[K] + p.at * z.dk, p.ldk, p.n, z.dk, w.k);
-    take_block(c->x[V] + p.at * z.dv, p.ldv, p.n, z.dv, w.v);
-    take_block(c->x[LOG_A] + p.at * z.dk, p.ldk, p.n, z.dk, w.gate);
-    as_vexp(rows * d, w.gate, w.gate);
-    decays_of_keys(w, p.n, d);
-    times(w.q, w.begin, rows * d, w.qr);
-    times(w.q, w.before, rows * d, w.qb);
-    times(w.k, w.after, rows * d, w.kd);
-    for (ptrdiff_t i = 0; i < rows; i += SUB) {
-        for (ptrdiff_t r = i; r < i + SUB; r++)
-            memset(w.a + r * CHUNK + i + SUB, 0, (size_t)(CHUNK - i - SUB) * sizeof *w.a);
-        scores_inside(w, i, d);
-        if (i == 0)
-            continue;
-        carry_keys(w, i, d);
-        transpose(w.kr, d, i, d, w.turned, CHUNK);
-        product(WHOLE, SUB, i, d, plain(w.qr + i * d, d), (struct right){ w.turned, CHUNK },
-                (struct result){ w.a + i * CHUNK, CHUNK }, false);
+    take(c->x[LOG_A] + p.at * z.dk, p.ldk, n, z.dk, NULL, w.gate);
+    as_vexp(n * d, w.gate, w.gate);
+    for (ptrdiff_t from = 0; from < n; from = first[pieces]) {
+        first[pieces++] = from;
+        first[pieces] = multiply(w, d, from, n) ? n : end_of_piece(w, d, from, n);
     }
+    for (ptrdiff_t i = 0; i < n * d; i += LANE)
+        store(w.over + i, all(1) / load(w.f + i));
+    take_times(c->x[Q] + p.at * z.dk, p.ldk, n, z.dk, w.f, w.q);
+    take_times(c->x[K] + p.at * z.dk, p.ldk, n, z.dk, w.over, w.k);
+    take(c->x[V] + p.at * z.dv, p.ldv, n, z.dv, NULL, w.v);
+    return pieces;
 }
 
 /* Row i of s times by[i]. */
@@ -209,19 +182,192 @@ static void scale_rows(float *s, ptrdiff_t rows, ptrdiff_t d, const float *by)
         scale(s + i * d, d, by[i]);
 }
 
-static void forward_chunk(const struct as_call *c, struct size z, struct piece p, struct space w)
+/* A of the n steps from i0 on. */
+static void scores(struct space w, ptrdiff_t d, ptrdiff_t i0, ptrdiff_t n)
 {
-    ptrdiff_t n = p.n, d = z.vw;
-    float *y = c->y + p.at * z.dv;
-    struct result o = d == z.dv ? (struct result){ y, p.ldv } : (struct result){ w.y, d };
+    transpose(w.k + i0 * d, d, n, d, w.turned, CHUNK);
+    product(TRIANGLE, n, up(n, WIDE), d, plain(w.q + i0 * d, d), (struct right){ w.turned, CHUNK },
+            (struct result){ w.a, CHUNK }, false);
+    clear_above(w.a, n, 1);
+}
 
-    prepare(c, z, p, w);
-    product(WHOLE, n, d, z.kw, plain(w.qb, z.kw), (struct right){ w.s, d }, o, false);
-    product(LOWER, n, d, n, plain(w.a, CHUNK), (struct right){ w.v, d }, o, true);
-    for (ptrdiff_t i = 0; d != z.dv && i < n; i++)
+/* w.s from S' to the state behind the n steps from i0 on. */
+static void advance(struct size z, struct space w, ptrdiff_t i0, ptrdiff_t n)
+{
+    product(WHOLE, z.kw, z.vw, n, flipped(w.k + i0 * z.kw, z.kw), (struct right){ w.v + i0 * z.vw, z.vw },
+            (struct result){ w.s, z.vw }, true);
+    scale_rows(w.s, z.kw, z.vw, w.f + (i0 + n - 1) * z.kw);
+}
+
+static void forward_chunk(const struct as_call *c, struct size z, struct chunk p, struct space w)
+{
+    ptrdiff_t first[CHUNK + 1], pieces = prepare(c, z, p, w, first), d = z.vw;
+    float *y = c->y + p.at * z.dv;
+
+    for (ptrdiff_t m = 0; m < pieces; m++) {
+        ptrdiff_t i0 = first[m], n = first[m + 1] - i0;
+        struct result o = d == z.dv ? (struct result){ y + i0 * p.ldv, p.ldv } : (struct result){ w.y + i0 * d, d };
+
+        bool from_zero = p.first && m == 0, to_end = p.last && m == pieces - 1;
+
+        scale_rows(w.s, z.kw, d, w.gate + i0 * z.kw);
+        scores(w, z.kw, i0, n);
+        if (!from_zero)
+            product(WHOLE, n, d, z.kw, plain(w.q + i0 * z.kw, z.kw), (struct right){ w.s, d }, o, false);
+        product(LOWER, n, d, n, plain(w.a, CHUNK), (struct right){ w.v + i0 * d, d }, o, !from_zero);
+        if (!to_end)
+            advance(z, w, i0, n);
+    }
+    for (ptrdiff_t i = 0; d != z.dv && i < p.n; i++)
         memcpy(y + i * p.ldv, w.y + i * d, (size_t)z.dv * sizeof *y);
-    scale_rows(w.s, z.kw, d, w.before + (n - 1) * z.kw);
-    product(WHOLE, z.kw, d, n, flipped(w.kd, z.kw), (struct right){ w.v, d }, (struct result){ w.s, d }, true);
+}
+
+/* --- the way back ------------------------------------------------------------------------------------------- */
+
+/* Forward once more through the states, from s (NULL: 0): the part dO S'^T of dQ'. w.s becomes S' of the last piece. */
+static void back_before(struct size z, struct space w, const ptrdiff_t *first, ptrdiff_t pieces, const float *s)
+{
+    ptrdiff_t d = z.kw;
+
+    if (!s) {
+        memset(w.s, 0, (size_t)(d * z.vw) * sizeof *s);
+        memset(w.dq, 0, (size_t)(first[1] * d) * sizeof *s);
+    } else
+        memcpy(w.s, s, (size_t)(d * z.vw) * sizeof *s);
+    for (ptrdiff_t m = 0; m < pieces; m++) {
+        ptrdiff_t i0 = first[m], n = first[m + 1] - i0;
+
+        if (m > 0)
+            advance(z, w, first[m - 1], i0 - first[m - 1]);
+        if (!s && m == 0)
+            continue;
+        scale_rows(w.s, d, z.vw, w.gate + i0 * d);
+        transpose(w.s, z.vw, d, z.vw, w.st, d);
+        product(WHOLE, n, d, z.vw, plain(w.y + i0 * z.vw, z.vw), (struct right){ w.st, d },
+                (struct result){ w.dq + i0 * d, d }, false);
+    }
+}
+
+/* The part V dS'^T of dK' for the n steps from i0 on, w.ds becoming dS'; with `last`, those of the chunk, also w.tail:
+ * the gradient of the logarithm of a gate behind them. */
+static void back_behind(struct size z, struct space w, ptrdiff_t i0, ptrdiff_t n, bool last)
+{
+    ptrdiff_t d = z.kw;
+    const float *k = w.k + i0 * d, *dk = w.dk + i0 * d;
+
+    scale_rows(w.ds, d, z.vw, w.f + (i0 + n - 1) * d);
+    transpose(w.ds, z.vw, d, z.vw, w.st, d);
+    product(WHOLE, n, d, z.vw, plain(w.v + i0 * z.vw, z.vw), (struct right){ w.st, d },
+            (struct result){ w.dk + i0 * d, d }, false);
+    if (!last)
+        return;
+    for (ptrdiff_t j = 0; j < d; j++)
+        w.tail[j] = dot(w.ds + j * z.vw, w.s + j * z.vw, z.vw);
+    for (ptrdiff_t j = 0; j < d; j += LANE) {
+        vec sum = load(w.tail + j);
+
+        for (ptrdiff_t at = j; at < n * d; at += d)
+            sum = fma_of(load(k + at), load(dk + at), sum);
+        store(w.tail + j, sum);
+    }
+}
+
+/* From dQ', dK' without the terms j = i, and `own` for those, over the n steps from i0 on: the gradients of q, k, log_a. */
+static void finish(struct space w, ptrdiff_t d, ptrdiff_t i0, ptrdiff_t n, const float *own)
+{
+    for (ptrdiff_t i = n - 1; i >= 0; i--)
+        for (ptrdiff_t j = 0; j < d; j += LANE) {
+            ptrdiff_t at = (i0 + i) * d + j;
+            vec q = load(w.q + at), k = load(w.k + at), dq = load(w.dq + at), dk = load(w.dk + at);
+            vec sum = load(w.tail + j) + (q * dq - k * dk);
+
+            store(w.tail + j, sum);
+            store(w.dg + at, sum);
+            store(w.dq + at, load(w.f + at) * fma_of(all(own[i]), k, dq));
+            store(w.dk + at, load(w.over + at) * fma_of(all(own[i]), q, dk));
+        }
+}
+
+/* The n steps from i0 on; dq has its part dO S'^T. */
+static void back_piece(const struct as_call *c, struct size z, struct chunk p, struct space w, ptrdiff_t i0, ptrdiff_t n)
+{
+    ptrdiff_t d = z.vw;
+    struct right dout = { w.y + i0 * d, d };
+    struct left q = flipped(w.q + i0 * z.kw, z.kw);
+    bool last = i0 + n == p.n, from_zero = p.last && last, to_end = p.first && i0 == 0;
+    float own[CHUNK];
+
+    if (from_zero) {
+        memset(w.tail, 0, (size_t)z.kw * sizeof *w.tail);
+        memset(w.dk + i0 * z.kw, 0, (size_t)(n * z.kw) * sizeof *w.dk);
+    } else
+        back_behind(z, w, i0, n, last);
+    if (c->dx[V]) {
+        struct result dv = { w.dv + i0 * d, d };
+
+        scores(w, z.kw, i0, n);
+        product(UPPER, n, d, n, flipped(w.a, CHUNK), dout, dv, false);
+        if (!from_zero)
+            product(WHOLE, n, d, z.kw, plain(w.k + i0 * z.kw, z.kw), (struct right){ w.ds, d }, dv, true);
+    }
+    transpose(w.v + i0 * d, d, n, d, w.turned, CHUNK);
+    product(TRIANGLE, n, up(n, WIDE), d, plain(w.y + i0 * d, d), (struct right){ w.turned, CHUNK },
+            (struct result){ w.da, CHUNK }, false);
+    for (ptrdiff_t i = 0; i < n; i++)
+        own[i] = w.da[i * CHUNK + i];
+    clear_above(w.da, n, 0);
+    product(LOWER, n, z.kw, n, plain(w.da, CHUNK), (struct right){ w.k + i0 * z.kw, z.kw },
+            (struct result){ w.dq + i0 * z.kw, z.kw }, true);
+    product(UPPER, n, z.kw, n, flipped(w.da, CHUNK), (struct right){ w.q + i0 * z.kw, z.kw },
+            (struct result){ w.dk + i0 * z.kw, z.kw }, true);
+    finish(w, z.kw, i0, n, own);
+    if (!to_end) {
+        product(WHOLE, z.kw, d, n, q, dout, (struct result){ w.ds, d }, true);
+        scale_rows(w.ds, z.kw, d, w.gate + i0 * z.kw);
+    }
+}
+
+static void give_to(const struct as_call *c, int port, const float *x, ptrdiff_t n, ptrdiff_t width, ptrdiff_t at, ptrdiff_t ld)
+{
+    if (c->dx[port])
+        give(x, n, width, NULL, c->dx[port] + at * width, ld);
+}
+
+static void back_chunk(const struct as_call *c, struct size z, struct chunk p, struct space w, const float *s)
+{
+    ptrdiff_t first[CHUNK + 1], pieces = prepare(c, z, p, w, first);
+
+    take(c->dy + p.at * z.dv, p.ldv, p.n, z.dv, NULL, w.y);
+    back_before(z, w, first, pieces, p.first ? NULL : s);
+    for (ptrdiff_t m = pieces - 1; m >= 0; m--)
+        back_piece(c, z, p, w, first[m], first[m + 1] - first[m]);
+    give_to(c, Q, w.dq, p.n, z.dk, p.at, p.ldk);
+    give_to(c, K, w.dk, p.n, z.dk, p.at, p.ldk);
+    give_to(c, V, w.dv, p.n, z.dv, p.at, p.ldv);
+    give_to(c, LOG_A, w.dg, p.n, z.dk, p.at, p.ldk);
+}
+
+/* --- rows and lanes ----------------------------------------------------------------------------------------- */
+
+static void ask_for(const struct as_call *c, struct size z, struct chunk p)
+{
+    static const int keys[] = { Q, K, LOG_A };
+
+    for (int i = 0; i < 3; i++)
+        ask(c->x[keys[i]] + p.at * z.dk, p.ldk, p.n, z.dk);
+    ask(c->x[V] + p.at * z.dv, p.ldv, p.n, z.dv);
+}
+
+static void ask_for_gradients(const struct as_call *c, struct size z, struct chunk p)
+{
+    static const int keys[] = { Q, K, LOG_A };
+
+    for (int i = 0; i < 3; i++)
+        if (c->dx[keys[i]])
+            ask(c->dx[keys[i]] + p.at * z.dk, p.ldk, p.n, z.dk);
+    if (c->dx[V])
+        ask(c->dx[V] + p.at * z.dv, p.ldv, p.n, z.dv);
+    ask(c->dy + p.at * z.dv, p.ldv, p.n, z.dv);
 }
 
 static void forward_row(const struct as_call *c, struct size z, struct space w, ptrdiff_t row)
@@ -232,123 +378,12 @@ static void forward_row(const struct as_call *c, struct size z, struct space w, 
     for (ptrdiff_t t0 = 0, at = row * z.chunks; t0 < steps; t0 += CHUNK, at++) {
         if (c->saved)
             memcpy((float *)c->saved[0] + at * ss, w.s, (size_t)ss * sizeof *w.s);
-        forward_chunk(c, z, piece_at(c, z, row, t0), w);
+        if (t0 + CHUNK < steps)
+            ask_for(c, z, chunk_at(c, z, row, t0 + CHUNK));
+        forward_chunk(c, z, chunk_at(c, z, row, t0), w);
     }
     for (ptrdiff_t t = steps; t < z.time; t++)
-        memset(c->y + piece_at(c, z, row, t).at * z.dv, 0, (size_t)z.dv * sizeof *c->y);
-}
-
-/* --- the way back ------------------------------------------------------------------------------------------ */
-
-/* dq, dk += what goes through A inside a block, without j = i. */
-static void back_inside(struct space w, ptrdiff_t i0, ptrdiff_t d)
-{
-    for (ptrdiff_t l = 0; l < d; l += LANE)
-        for (ptrdiff_t j = i0; j < i0 + SUB - 1; j++) {
-            vec decay = all(1), k = load(w.k + j * d + l), dk = { 0 };
-
-            for (ptrdiff_t i = j + 1; i < i0 + SUB; i++) {
-                vec part;
-
-                decay *= load(w.gate + i * d + l);
-                part = all(w.da[i * CHUNK + j]) * decay;
-                dk = fma_of(part, load(w.q + i * d + l), dk);
-                store(w.dq + i * d + l, fma_of(part, k, load(w.dq + i * d + l)));
-            }
-            store(w.dk + j * d + l, load(w.dk + j * d + l) + dk);
-        }
-}
-
-/* to_i += by_i o x_i over n rows of d. */
-static void add_times(const float *x, const float *by, ptrdiff_t n, float *to)
-{
-    for (ptrdiff_t i = 0; i < n; i += LANE)
-        store(to + i, fma_of(load(x + i), load(by + i), load(to + i)));
-}
-
-/* dq, dk += what goes through A from block to block. */
-static void back_across(struct space w, ptrdiff_t rows, ptrdiff_t d)
-{
-    struct result dx = { w.dx, d };
-
-    for (ptrdiff_t i = SUB; i < rows; i += SUB) {
-        carry_keys(w, i, d);
-        product(WHOLE, SUB, d, i, plain(w.da + i * CHUNK, CHUNK), (struct right){ w.kr, d }, dx, false);
-        add_times(w.dx, w.begin + i * d, SUB * d, w.dq + i * d);
-    }
-    for (ptrdiff_t j = rows - 2 * SUB; j >= 0; j -= SUB) {
-        ptrdiff_t next = j + SUB;
-
-        for (ptrdiff_t i = next + SUB; i < rows; i++)       /* qr, carried back to the end of the block of j */
-            times(w.qr + i * d, w.begin + (next + SUB - 1) * d, d, w.qr + i * d);
-        product(WHOLE, SUB, d, rows - next, flipped(w.da + next * CHUNK + j, CHUNK), (struct right){ w.qr + next * d, d },
-                dx, false);
-        add_times(w.dx, w.end + j * d, SUB * d, w.dk + j * d);
-    }
-}
-
-/* Gradients of q, k, log_a from dq and dk without the terms j = i, the terms themselves, and w.tail. */
-static void give_keys(const struct as_call *c, struct size z, struct piece p, struct space w)
-{
-    ptrdiff_t d = z.kw;
-
-    for (ptrdiff_t i = p.n - 1; i >= 0; i--) {
-        const float *q = w.q + i * d, *k = w.k + i * d, *dq = w.dq + i * d, *dk = w.dk + i * d;
-        ptrdiff_t at = (p.at * z.dk) + i * p.ldk;
-        float own = w.da[i * CHUNK + i];
-
-        for (ptrdiff_t j = 0; j < z.dk; j++)
-            w.tail[j] += q[j] * dq[j] - k[j] * dk[j];
-        for (ptrdiff_t j = 0; c->dx[LOG_A] && j < z.dk; j++)
-            c->dx[LOG_A][at + j] += w.tail[j];
-        for (ptrdiff_t j = 0; c->dx[Q] && j < z.dk; j++)
-            c->dx[Q][at + j] += AS_FMA(own, k[j], dq[j]);
-        for (ptrdiff_t j = 0; c->dx[K] && j < z.dk; j++)
-            c->dx[K][at + j] += AS_FMA(own, q[j], dk[j]);
-    }
-}
-
-/* What goes through the states before (s) and after (ds), and the gradient of the last b: dq, dk, tail are set. */
-static void back_states(struct size z, struct space w, ptrdiff_t n, const float *s)
-{
-    ptrdiff_t d = z.kw, rows = up(n, SUB);
-
-    memset(w.dq, 0, (size_t)(rows * d) * sizeof *w.dq);
-    memset(w.dk, 0, (size_t)(rows * d) * sizeof *w.dk);
-    transpose(s, z.vw, d, z.vw, w.st, d);
-    product(WHOLE, n, d, z.vw, plain(w.y, z.vw), (struct right){ w.st, d }, (struct result){ w.dx, d }, false);
-    add_times(w.dx, w.before, n * d, w.dq);
-    transpose(w.ds, z.vw, d, z.vw, w.st, d);
-    product(WHOLE, n, d, z.vw, plain(w.v, z.vw), (struct right){ w.st, d }, (struct result){ w.dx, d }, false);
-    add_times(w.dx, w.after, n * d, w.dk);
-    for (ptrdiff_t j = 0; j < d; j++)
-        w.tail[j] = w.before[(n - 1) * d + j] * dot(w.ds + j * z.vw, s + j * z.vw, z.vw);
-    for (ptrdiff_t i = 0; i < n; i++)
-        add_times(w.k + i * d, w.dk + i * d, d, w.tail);
-}
-
-static void back_chunk(const struct as_call *c, struct size z, struct piece p, struct space w, const float *s)
-{
-    ptrdiff_t n = p.n, d = z.vw, rows = up(n, SUB);
-    struct right dout = { w.y, d };
-
-    prepare(c, z, p, w);
-    take_block(c->dy + p.at * z.dv, p.ldv, n, z.dv, w.y);
-    if (c->dx[V]) {
-        product(UPPER, n, d, n, flipped(w.a, CHUNK), dout, (struct result){ w.dv, d }, false);
-        product(WHOLE, n, d, z.kw, plain(w.kd, z.kw), (struct right){ w.ds, d }, (struct result){ w.dv, d }, true);
-        give(w.dv, n, z.dv, NULL, c->dx[V] + p.at * z.dv, p.ldv);
-    }
-    transpose(w.v, d, rows, d, w.turned, CHUNK);
-    product(TRIANGLE, rows, rows, d, plain(w.y, d), (struct right){ w.turned, CHUNK }, (struct result){ w.da, CHUNK },
-            false);
-    back_states(z, w, n, s);
-    for (ptrdiff_t i = 0; i < rows; i += SUB)
-        back_inside(w, i, z.kw);
-    back_across(w, rows, z.kw);
-    give_keys(c, z, p, w);
-    scale_rows(w.ds, z.kw, d, w.before + (n - 1) * z.kw);
-    product(WHOLE, z.kw, d, n, flipped(w.qb, z.kw), dout, (struct result){ w.ds, d }, true);
+        memset(c->y + chunk_at(c, z, row, t).at * z.dv, 0, (size_t)z.dv * sizeof *c->y);
 }
 
 static void backward_row(const struct as_call *c, struct size z, struct space w, ptrdiff_t row)
@@ -356,8 +391,15 @@ static void backward_row(const struct as_call *c, struct size z, struct space w,
     ptrdiff_t ss = z.kw * z.vw;
 
     memset(w.ds, 0, (size_t)ss * sizeof *w.ds);
-    for (ptrdiff_t n = up(steps_of(c, z, row), CHUNK) / CHUNK - 1; n >= 0; n--)
-        back_chunk(c, z, piece_at(c, z, row, n * CHUNK), w, (const float *)c->saved[0] + (row * z.chunks + n) * ss);
+    for (ptrdiff_t n = up(steps_of(c, z, row), CHUNK) / CHUNK - 1; n >= 0; n--) {
+        if (n > 0) {
+            struct chunk next = chunk_at(c, z, row, (n - 1) * CHUNK);
+
+            ask_for(c, z, next);
+            ask_for_gradients(c, z, next);
+        }
+        back_chunk(c, z, chunk_at(c, z, row, n * CHUNK), w, (const float *)c->saved[0] + (row * z.chunks + n) * ss);
+    }
 }
 
 static void forward_lane(void *ctx, ptrdiff_t lane)
@@ -400,7 +442,7 @@ static void backward(const struct as_call *c)
     as_parallel(lanes(z), 3 * work(z), backward_lane, (void *)c);
 }
 
-static const struct as_impl chunk = {
+static const struct as_impl chunked = {
     .abi = ASSAY_ABI,
     .name = "chunk",
     .rank = 20,
@@ -409,4 +451,4 @@ static const struct as_impl chunk = {
     .backward = backward,
 };
 
-const struct as_plugin AS_PLUGIN(core__gated_linear_rule__chunk) = { .abi = ASSAY_ABI, .impl = { &chunk } };
+const struct as_plugin AS_PLUGIN(core__gated_linear_rule__chunk) = { .abi = ASSAY_ABI, .impl = { &chunked } };

@@ -78,8 +78,9 @@ static void plan(struct as_room *r)
     r->scratch[0] = as_size((size_t)lanes(z), space_size(z));
 }
 
-/* One chunk of one head. Row i of q is q + i ldk. */
-struct piece { const float *q, *k, *v, *g; ptrdiff_t at, n, ldk, ldv, ldh; };
+/* One chunk of one head. Row i of q is q + i ldk. Before the first one S is 0, and behind the last one dS: products with
+ * them are left out. */
+struct piece { const float *q, *k, *v, *g; ptrdiff_t at, n, ldk, ldv, ldh; bool first, last; };
 
 /* Steps of a sequence that are worked on: what stands in the padding is neither read nor given anything but 0. */
 static ptrdiff_t steps_of(const struct as_call *c, struct size z, ptrdiff_t row)
@@ -89,12 +90,12 @@ static ptrdiff_t steps_of(const struct as_call *c, struct size z, ptrdiff_t row)
 
 static struct piece piece_at(const struct as_call *c, struct size z, ptrdiff_t row, ptrdiff_t t0)
 {
-    ptrdiff_t p = (row / z.heads * z.time + t0) * z.heads + row % z.heads;
+    ptrdiff_t p = (row / z.heads * z.time + t0) * z.heads + row % z.heads, left = steps_of(c, z, row) - t0;
 
     return (struct piece){ .q = c->x[Q] + p * z.dk, .k = c->x[K] + p * z.dk, .v = c->x[V] + p * z.dv,
                            .g = c->n_in > G ? c->x[G] + p : NULL, .at = p,
-                           .n = least(CHUNK, steps_of(c, z, row) - t0), .ldk = z.heads * z.dk,
-                           .ldv = z.heads * z.dv, .ldh = z.heads };
+                           .n = least(CHUNK, left), .ldk = z.heads * z.dk, .ldv = z.heads * z.dv, .ldh = z.heads,
+                           .first = t0 == 0, .last = left <= CHUNK };
 }
 
 /* Rows and their scaled copies, decays, and A with zeros above its diagonal. */
@@ -113,15 +114,14 @@ static void prepare(struct piece p, struct size z, struct space w)
     transpose(w.k, z.kw, n, z.kw, w.turned, CHUNK);
     product(TRIANGLE, n, columns, z.kw, plain(w.q, z.kw), (struct right){ w.turned, CHUNK },
             (struct result){ w.a, CHUNK }, false);
-    for (ptrdiff_t i = 0; i < n; i++) {
+    for (ptrdiff_t i = 0; p.g && i < n; i++) {
         float *a = w.a + i * CHUNK, *f = w.f + i * CHUNK;
 
-        memset(a + i + 1, 0, (size_t)(columns - i - 1) * sizeof *a);
-        if (p.g)
-            decay_row(i, w.e[i], f);
-        for (ptrdiff_t j = 0; p.g && j < up(i, LANE); j += LANE)
+        decay_row(i, w.e[i], f);
+        for (ptrdiff_t j = 0; j < up(i, LANE); j += LANE)
             store(a + j, load(a + j) * load(f + j));
     }
+    clear_above(w.a, n, 1);
 }
 
 static void forward_chunk(const struct as_call *c, struct size z, struct piece p, struct space w)
@@ -131,13 +131,34 @@ static void forward_chunk(const struct as_call *c, struct size z, struct piece p
     struct result o = d == z.dv ? (struct result){ y, p.ldv } : (struct result){ w.y, d };
 
     prepare(p, z, w);
-    product(WHOLE, n, d, z.kw, plain(w.qb, z.kw), (struct right){ w.s, d }, o, false);
-    product(LOWER, n, d, n, plain(w.a, CHUNK), (struct right){ w.v, d }, o, true);
+    if (!p.first)
+        product(WHOLE, n, d, z.kw, plain(w.qb, z.kw), (struct right){ w.s, d }, o, false);
+    product(LOWER, n, d, n, plain(w.a, CHUNK), (struct right){ w.v, d }, o, !p.first);
     for (ptrdiff_t i = 0; d != z.dv && i < n; i++)
         memcpy(y + i * p.ldv, w.y + i * d, (size_t)z.dv * sizeof *y);
+    if (p.last)
+        return;
     if (p.g)
         scale(w.s, z.kw * d, w.before[n - 1]);
     product(WHOLE, z.kw, d, n, flipped(w.kd, z.kw), (struct right){ w.v, d }, (struct result){ w.s, d }, true);
+}
+
+static void ask_for(struct piece p, struct size z)
+{
+    ask(p.q, p.ldk, p.n, z.dk);
+    ask(p.k, p.ldk, p.n, z.dk);
+    ask(p.v, p.ldv, p.n, z.dv);
+}
+
+static void ask_for_gradients(const struct as_call *c, struct piece p, struct size z)
+{
+    if (c->dx[Q])
+        ask(c->dx[Q] + p.at * z.dk, p.ldk, p.n, z.dk);
+    if (c->dx[K])
+        ask(c->dx[K] + p.at * z.dk, p.ldk, p.n, z.dk);
+    if (c->dx[V])
+        ask(c->dx[V] + p.at * z.dv, p.ldv, p.n, z.dv);
+    ask(c->dy + p.at * z.dv, p.ldv, p.n, z.dv);
 }
 
 static void forward_row(const struct as_call *c, struct size z, struct space w, ptrdiff_t row)
@@ -148,6 +169,8 @@ static void forward_row(const struct as_call *c, struct size z, struct space w, 
     for (ptrdiff_t t0 = 0, at = row * z.chunks; t0 < steps; t0 += CHUNK, at++) {
         if (c->saved)
             memcpy((float *)c->saved[0] + at * ss, w.s, (size_t)ss * sizeof *w.s);
+        if (t0 + CHUNK < steps)
+            ask_for(piece_at(c, z, row, t0 + CHUNK), z);
         forward_chunk(c, z, piece_at(c, z, row, t0), w);
     }
     for (ptrdiff_t t = steps; t < z.time; t++)
@@ -168,7 +191,7 @@ static void back_scores(struct piece p, struct space w)
 
         memset(da + i, 0, (size_t)(columns - i) * sizeof *da);
         below[i] = 0;                        /* from here on up step i is not before the decay */
-        for (ptrdiff_t j = 0; p.g && j < up(i, LANE); j += LANE) {
+        for (ptrdiff_t j = 0; j < up(i, LANE); j += LANE) {
             vec one = fma_of(load(da + j), load(a + j), load(below + j));
 
             sum += one;
@@ -209,28 +232,37 @@ static void back_chunk(const struct as_call *c, struct size z, struct piece p, s
     take(c->dy + p.at * z.dv, p.ldv, n, z.dv, NULL, w.y);
     if (c->dx[V]) {
         product(UPPER, n, d, n, flipped(w.a, CHUNK), dout, (struct result){ w.dv, d }, false);
-        product(WHOLE, n, d, z.kw, plain(w.kd, z.kw), (struct right){ w.ds, d }, (struct result){ w.dv, d }, true);
+        if (!p.last)
+            product(WHOLE, n, d, z.kw, plain(w.kd, z.kw), (struct right){ w.ds, d }, (struct result){ w.dv, d }, true);
         give(w.dv, n, z.dv, NULL, c->dx[V] + p.at * z.dv, p.ldv);
     }
     transpose(w.v, d, n, d, w.turned, CHUNK);
     product(TRIANGLE, n, up(n, WIDE), d, plain(w.y, d), (struct right){ w.turned, CHUNK },
             (struct result){ w.da, CHUNK }, false);
-    back_scores(p, w);
+    if (p.g)
+        back_scores(p, w);
+    else
+        clear_above(w.da, n, 1);
     product(LOWER, n, z.kw, n, plain(w.da, CHUNK), (struct right){ w.k, z.kw }, (struct result){ w.dq, z.kw }, false);
     product(UPPER, n, z.kw, n, flipped(w.da, CHUNK), (struct right){ w.q, z.kw }, (struct result){ w.dk, z.kw }, false);
-    transpose(s, d, z.kw, d, w.st, z.kw);
-    back_scaled(p, z, w, w.y, w.qb, w.before, true, w.dq);
-    transpose(w.ds, d, z.kw, d, w.st, z.kw);
-    back_scaled(p, z, w, w.v, w.kd, w.after, false, w.dk);
+    if (!p.first) {
+        transpose(s, d, z.kw, d, w.st, z.kw);
+        back_scaled(p, z, w, w.y, w.qb, w.before, true, w.dq);
+    }
+    if (!p.last) {
+        transpose(w.ds, d, z.kw, d, w.st, z.kw);
+        back_scaled(p, z, w, w.v, w.kd, w.after, false, w.dk);
+    }
     if (c->dx[Q])
         give(w.dq, n, z.dk, NULL, c->dx[Q] + p.at * z.dk, p.ldk);
     if (c->dx[K])
         give(w.dk, n, z.dk, NULL, c->dx[K] + p.at * z.dk, p.ldk);
-    if (p.g) {
+    if (p.g && !p.first && !p.last) {
         through = w.before[n - 1] * dot(w.ds, s, ss);
         scale(w.ds, ss, w.before[n - 1]);
     }
-    product(WHOLE, z.kw, d, n, flipped(w.qb, z.kw), dout, (struct result){ w.ds, d }, true);
+    if (!p.first)
+        product(WHOLE, z.kw, d, n, flipped(w.qb, z.kw), dout, (struct result){ w.ds, d }, true);
     for (ptrdiff_t i = 0; p.g && c->dx[G] && i < n; i++)
         c->dx[G][p.at + i * p.ldh] += w.dg[i] + through;
 }
@@ -240,8 +272,15 @@ static void backward_row(const struct as_call *c, struct size z, struct space w,
     ptrdiff_t ss = z.kw * z.vw;
 
     memset(w.ds, 0, (size_t)ss * sizeof *w.ds);
-    for (ptrdiff_t n = up(steps_of(c, z, row), CHUNK) / CHUNK - 1; n >= 0; n--)
+    for (ptrdiff_t n = up(steps_of(c, z, row), CHUNK) / CHUNK - 1; n >= 0; n--) {
+        if (n > 0) {
+            struct piece next = piece_at(c, z, row, (n - 1) * CHUNK);
+
+            ask_for(next, z);
+            ask_for_gradients(c, next, z);
+        }
         back_chunk(c, z, piece_at(c, z, row, n * CHUNK), w, (const float *)c->saved[0] + (row * z.chunks + n) * ss);
+    }
 }
 
 static void forward_lane(void *ctx, ptrdiff_t lane)

@@ -6,7 +6,7 @@
 
 #include <assay/layer.h>
 
-struct branch { int conv, residual; double dropout; };
+struct branch { int conv, residual, recompute; double dropout; };
 enum { CONV, W_O };
 enum { MIXER, FFN, NORM };
 enum { PAST };                           /* state: the last conv - 1 inputs of the convolution */
@@ -16,7 +16,9 @@ enum { PAST };                           /* state: the last conv - 1 inputs of t
       "width of a depthwise causal convolution with SiLU before the mixer; 0: none" },                              \
     { "residual", AS_WORD, offsetof(struct branch, residual), 1, 0, 0, "off|on", "off,on", "with the paths past "   \
       "mixer and ffn" },                                                                                            \
-    { "dropout", AS_NUM, offsetof(struct branch, dropout), 0, 0, 0.95, NULL, "0,0.1", "on the output of each branch" }
+    { "dropout", AS_NUM, offsetof(struct branch, dropout), 0, 0, 0.95, NULL, "0,0.1", "on the output of each branch" }, \
+    { "recompute", AS_BOOL, offsetof(struct branch, recompute), 0, 0, 0, NULL, "0,1", "each branch is run once more "  \
+      "on the way back instead of kept: a third more time, less memory, the same bits" }
 
 static inline const char *branch_check(const void *opt, int n_in, const struct as_spec *in)
 {
@@ -67,6 +69,33 @@ static inline struct as_node *run_branch(struct as_graph *g, struct as_node *x)
     if (y->dim[2] != d && ((const struct branch *)g->opt)->residual)
         y = as_linear(g->t, y, as_w(g, W_O), NULL);
     return drop(g, y, 1);
+}
+
+/* --- a branch with its normalisation and its sum as one segment of the tape -------------------------------- */
+
+struct segment { struct as_graph g; struct as_node *(*body)(struct as_graph *g, struct as_node *x); };
+
+static inline struct as_node *segment_body(struct as_tape *t, void *ctx, struct as_node *x)
+{
+    struct segment *s = ctx;
+    struct as_graph g = s->g;
+
+    g.t = t;
+    g.in = &x;
+    return s->body(&g, x);
+}
+
+/* body(g, x), recomputed on the way back when the option says so. */
+static inline struct as_node *
+run_segment(struct as_graph *g, struct as_node *(*body)(struct as_graph *g, struct as_node *x), struct as_node *x)
+{
+    struct segment *s;
+
+    if (!((const struct branch *)g->opt)->recompute || !as_tape_recording(g->t))
+        return body(g, x);
+    s = as_arena_take(as_tape_arena(g->t), sizeof *s);
+    *s = (struct segment){ *g, body };
+    return as_recompute(g->t, segment_body, s, x);
 }
 
 #endif

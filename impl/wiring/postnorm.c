@@ -27,16 +27,25 @@ static void plan(struct as_plan *p)
     as_output(p, 0, 3, x.dim);
 }
 
+static struct as_node *normed_sum(struct as_graph *g, int norm, struct as_node *x, struct as_node *y)
+{
+    return as_child(g, NORM, norm, ((const struct branch *)g->opt)->residual ? as_add(g->t, x, y) : y);
+}
+
+static struct as_node *mix(struct as_graph *g, struct as_node *x)
+{
+    return normed_sum(g, 0, x, run_branch(g, x));
+}
+
+static struct as_node *feed(struct as_graph *g, struct as_node *x)
+{
+    return normed_sum(g, 1, x, drop(g, as_child(g, FFN, 0, x), 2));
+}
+
 static struct as_node *graph(struct as_graph *g, struct as_node *x)
 {
-    bool residual = ((const struct branch *)g->opt)->residual;
-    struct as_node *y = run_branch(g, x);
-
-    x = as_child(g, NORM, 0, residual ? as_add(g->t, x, y) : y);
-    if (!as_has_child(g, FFN, 0))
-        return x;
-    y = drop(g, as_child(g, FFN, 0, x), 2);
-    return as_child(g, NORM, 1, residual ? as_add(g->t, x, y) : y);
+    x = run_segment(g, mix, x);
+    return as_has_child(g, FFN, 0) ? run_segment(g, feed, x) : x;
 }
 
 static const struct as_variant postnorm = {

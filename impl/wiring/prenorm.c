@@ -27,16 +27,25 @@ static void plan(struct as_plan *p)
     as_output(p, 0, 3, x.dim);
 }
 
+static struct as_node *sum(struct as_graph *g, struct as_node *x, struct as_node *y)
+{
+    return ((const struct branch *)g->opt)->residual ? as_add(g->t, x, y) : y;
+}
+
+static struct as_node *mix(struct as_graph *g, struct as_node *x)
+{
+    return sum(g, x, run_branch(g, as_child(g, NORM, 0, x)));
+}
+
+static struct as_node *feed(struct as_graph *g, struct as_node *x)
+{
+    return sum(g, x, drop(g, as_child(g, FFN, 0, as_child(g, NORM, 1, x)), 2));
+}
+
 static struct as_node *graph(struct as_graph *g, struct as_node *x)
 {
-    bool residual = ((const struct branch *)g->opt)->residual;
-    struct as_node *y = run_branch(g, as_child(g, NORM, 0, x));
-
-    x = residual ? as_add(g->t, x, y) : y;
-    if (!as_has_child(g, FFN, 0))
-        return x;
-    y = drop(g, as_child(g, FFN, 0, as_child(g, NORM, 1, x)), 2);
-    return residual ? as_add(g->t, x, y) : y;
+    x = run_segment(g, mix, x);
+    return as_has_child(g, FFN, 0) ? run_segment(g, feed, x) : x;
 }
 
 static const struct as_variant prenorm = {
