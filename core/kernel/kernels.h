@@ -7,7 +7,8 @@
 #include <assay/kernel.h>
 #include <stdbool.h>
 
-/* One product, or one piece of one: C (m, n) = alpha op(A) op(B) + beta C, as as_gemm() in kernel.h. */
+/* One product, or one piece of one: C (m, n) = alpha op(A) op(B) + beta C, as as_gemm() in kernel.h. With a bias (n)
+ * each row of C starts from it, in place of beta C; libraries do not know it. */
 struct as_product {
     int ta, tb;
     ptrdiff_t m, n, k;
@@ -19,6 +20,7 @@ struct as_product {
     real beta;
     real *C;
     ptrdiff_t ldc;
+    const real *bias;                   /* or NULL */
 };
 
 struct as_kernels {

@@ -1,11 +1,15 @@
-/* small_gemm.c: own products: for sizes where a library's call costs more than its work, for m or n of 1, where
- * libraries switch methods, and for everything where no library was built in.
+/* small_gemm.c: own products: for sizes where a library's call costs more than it saves, and for everything where no
+ * library was built in.
  *
  * Each entry of C is one chain of multiply-adds in order of k, in pieces of CHAIN; its bits do not depend on its
  * place in C, nor on which tile or tail it fell into.
+ *
+ * One panel of B at a time, PANEL columns wide, is packed so that it lies densely in the first-level cache; the rows of
+ * A pass by it in tiles. A is read as it lies; a long transposed A, whose rows would be scattered, in packed strips.
  */
 #include "kernels.h"
 #include "vector.h"
+#include <stdbool.h>
 
 #define CHAIN 256                       /* steps of k in one packed panel of B */
 #define PANEL (2 * VF_WIDTH)            /* columns of one panel */
@@ -16,31 +20,49 @@
 #else
 #define TILE_ROWS 4
 #endif
+#define BLOCK_ROWS 512                  /* rows of A that stay in the second-level cache while the panels pass */
+#define STRIPS 16                       /* strips of a transposed A that are packed at a time */
+#define STRIP (CHAIN * TILE_ROWS + 16)  /* floats from strip to strip: not a multiple of a page */
+#define FEW_ROWS 48                     /* a dense copy of a panel is not worth it for fewer rows, or when its rows lie */
+#define NEAR 4096                       /* within so many floats */
+#define FAR 128                         /* steps from which strips are worth it */
 
 void AS_LEVELLED(as_small_product)(const struct as_product *p);
-void AS_LEVELLED(as_vector_product)(const struct as_product *p);
 
-/* y[0..n) = alpha * acc + beta * y, n <= VF_WIDTH. */
-static inline void put(float *y, ptrdiff_t n, vf acc, float alpha, float beta)
+/* The tiles of one panel: what they have in common, and the place of one. */
+struct panel {
+    ptrdiff_t k, row_a, step_a, sb, ldc, ld_old, columns;
+    bool strips;                        /* A is in strips */
+    float alpha, beta;
+    const float *a;                     /* (rows, k) with strides, or a strip (k, TILE_ROWS) */
+    const float *b;                     /* (k, columns; sb), readable to whole registers */
+    const float *old;                   /* what is added, times beta: C itself, or the bias with ld_old 0 */
+    float *c;
+};
+
+/* y[0..n) = alpha * acc + beta * old, n <= VF_WIDTH. */
+static inline void put(float *y, const float *old, ptrdiff_t n, vf acc, float alpha, float beta)
 {
     vf value = acc * vf_set1(alpha);
     if (n == VF_WIDTH) {
         if (beta != 0.0f)
-            value = vf_fma(vf_set1(beta), vf_load(y), value);
+            value = vf_fma(vf_set1(beta), vf_load(old), value);
         vf_store(y, value);
         return;
     }
     if (beta != 0.0f)
-        value = vf_fma(vf_set1(beta), vf_load_part(y, n), value);
+        value = vf_fma(vf_set1(beta), vf_load_part(old, n), value);
     vf_store_part(y, n, value);
 }
 
-/* One tile: `rows` rows, `vectors` registers wide; both are constants after inlining. a: (rows, k) with strides;
- * b: (k, ...) with row stride sb, readable to the full width. */
+/* One tile: `rows` rows, `vectors` registers wide; both, and what strides can be, are constants after inlining. Only
+ * the first `stored` rows are. */
 static inline __attribute__((always_inline)) void
-tile(const int rows, const int vectors, ptrdiff_t k, const float *a, ptrdiff_t row_a, ptrdiff_t step_a,
-     const float *b, ptrdiff_t sb, float *c, ptrdiff_t ldc, ptrdiff_t columns, float alpha, float beta)
+tile(const int rows, const int vectors, const ptrdiff_t row_a, const ptrdiff_t step_a, const struct panel *p,
+     ptrdiff_t stored)
 {
+    const ptrdiff_t k = p->k, sb = p->sb;
+    const float *a = p->a, *b = p->b;
     vf acc[TILE_ROWS][2];
     for (int r = 0; r < rows; r++)
         acc[r][0] = acc[r][1] = vf_set1(0.0f);
@@ -54,25 +76,40 @@ tile(const int rows, const int vectors, ptrdiff_t k, const float *a, ptrdiff_t r
                 acc[r][1] = vf_fma(as, b1, acc[r][1]);
         }
     }
+    const ptrdiff_t first = p->columns < VF_WIDTH ? p->columns : VF_WIDTH, second = p->columns - VF_WIDTH;
+    const float alpha = p->alpha, beta = p->beta;
     for (int r = 0; r < rows; r++) {
-        ptrdiff_t first = columns < VF_WIDTH ? columns : VF_WIDTH;
-        put(c + r * ldc, first, acc[r][0], alpha, beta);
+        float *c = p->c + r * p->ldc;
+        const float *old = p->old + r * p->ld_old;
+        if (r >= stored)
+            continue;
+        put(c, old, first, acc[r][0], alpha, beta);
         if (vectors > 1)
-            put(c + r * ldc + VF_WIDTH, columns - VF_WIDTH, acc[r][1], alpha, beta);
+            put(c + VF_WIDTH, old + VF_WIDTH, second, acc[r][1], alpha, beta);
     }
 }
 
 #define TILE_CASE(r)                                                                                    \
     case r:                                                                                             \
-        if (columns > VF_WIDTH)                                                                         \
-            tile(r, 2, k, a, row_a, step_a, b, sb, c, ldc, columns, alpha, beta);                       \
+        if (p->columns > VF_WIDTH)                                                                      \
+            tile(r, 2, p->row_a, p->step_a, p, r);                                                      \
         else                                                                                            \
-            tile(r, 1, k, a, row_a, step_a, b, sb, c, ldc, columns, alpha, beta);                       \
+            tile(r, 1, p->row_a, p->step_a, p, r);                                                      \
         break
 
-static void any_tile(ptrdiff_t rows, ptrdiff_t k, const float *a, ptrdiff_t row_a, ptrdiff_t step_a, const float *b,
-                     ptrdiff_t sb, float *c, ptrdiff_t ldc, ptrdiff_t columns, float alpha, float beta)
+static void any_tile(ptrdiff_t rows, const struct panel *p)
 {
+    if (p->strips) {
+        if (p->columns > VF_WIDTH)
+            tile(TILE_ROWS, 2, 1, TILE_ROWS, p, rows);
+        else
+            tile(TILE_ROWS, 1, 1, TILE_ROWS, p, rows);
+        return;
+    }
+    if (rows == TILE_ROWS && p->step_a == 1 && p->columns > VF_WIDTH) {
+        tile(TILE_ROWS, 2, p->row_a, 1, p, TILE_ROWS);
+        return;
+    }
     switch (rows) {
         TILE_CASE(1);
         TILE_CASE(2);
@@ -89,161 +126,126 @@ static void any_tile(ptrdiff_t rows, ptrdiff_t k, const float *a, ptrdiff_t row_
     }
 }
 
+/* ---- Packing ---- */
+
+typedef float four __attribute__((vector_size(16)));
+
+static inline four load_four(const float *p)
+{
+    four v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+static inline void store_four(float *p, four v)
+{
+    memcpy(p, &v, sizeof v);
+}
+
+/* to (4, ...; ldt) = the transpose of b (4, ...; ldb) */
+static inline void across(const float *b, ptrdiff_t ldb, float *to, ptrdiff_t ldt)
+{
+    four r0 = load_four(b), r1 = load_four(b + ldb), r2 = load_four(b + 2 * ldb), r3 = load_four(b + 3 * ldb);
+    four low = __builtin_shufflevector(r0, r1, 0, 4, 1, 5), high = __builtin_shufflevector(r0, r1, 2, 6, 3, 7);
+    four low2 = __builtin_shufflevector(r2, r3, 0, 4, 1, 5), high2 = __builtin_shufflevector(r2, r3, 2, 6, 3, 7);
+    store_four(to, __builtin_shufflevector(low, low2, 0, 1, 4, 5));
+    store_four(to + ldt, __builtin_shufflevector(low, low2, 2, 3, 6, 7));
+    store_four(to + 2 * ldt, __builtin_shufflevector(high, high2, 0, 1, 4, 5));
+    store_four(to + 3 * ldt, __builtin_shufflevector(high, high2, 2, 3, 6, 7));
+}
+
 /* The (k, columns) part of op(B) that starts at b, as (k, width) with zeros to the right; width is columns rounded
  * up to whole registers. */
-static void pack(const float *b, ptrdiff_t row_b, ptrdiff_t column_b, ptrdiff_t k, ptrdiff_t columns, ptrdiff_t width,
+static void pack(const float *b, ptrdiff_t ldb, bool stored_t, ptrdiff_t k, ptrdiff_t columns, ptrdiff_t width,
                  float *panel)
 {
     if (columns < width)
         memset(panel, 0, (size_t)(k * width) * sizeof *panel);
-    if (column_b == 1) {
+    if (!stored_t && columns == PANEL) {
         for (ptrdiff_t s = 0; s < k; s++)
-            for (ptrdiff_t j = 0; j < columns; j++)
-                panel[s * width + j] = b[s * row_b + j];
+            memcpy(panel + s * PANEL, b + s * ldb, PANEL * sizeof *panel);
         return;
     }
-    for (ptrdiff_t j = 0; j < columns; j++)
+    if (!stored_t) {
         for (ptrdiff_t s = 0; s < k; s++)
-            panel[s * width + j] = b[j * column_b + s];
+            for (ptrdiff_t j = 0; j < columns; j++)
+                panel[s * width + j] = b[s * ldb + j];
+        return;
+    }
+    const ptrdiff_t whole = columns / 4 * 4, steps = k / 4 * 4;
+    for (ptrdiff_t j = 0; j < whole; j += 4)
+        for (ptrdiff_t s = 0; s < steps; s += 4)
+            across(b + j * ldb + s, ldb, panel + s * width + j, width);
+    for (ptrdiff_t j = 0; j < columns; j++)
+        for (ptrdiff_t s = j < whole ? steps : 0; s < k; s++)
+            panel[s * width + j] = b[j * ldb + s];
+}
+
+/* Columns 0..m-1 of a (k, ...; lda) as strips of TILE_ROWS, with zeros behind the last. */
+static void pack_strips(const float *a, ptrdiff_t lda, ptrdiff_t k, ptrdiff_t m, float *strips)
+{
+    for (ptrdiff_t s = 0; s < k; s++, a += lda) {
+        float *to = strips + s * TILE_ROWS;
+        ptrdiff_t i = 0;
+        for (; i + TILE_ROWS <= m; i += TILE_ROWS, to += STRIP)
+            memcpy(to, a + i, TILE_ROWS * sizeof *to);
+        for (ptrdiff_t r = 0; i < m && r < TILE_ROWS; r++)
+            to[r] = i + r < m ? a[i + r] : 0.0f;
+    }
+}
+
+/* ---- The product ---- */
+
+/* Rows from..from+m-1 of C, steps s..s+k-1; strips: these rows and steps of a transposed A, packed, or NULL. */
+static void block(const struct as_product *p, ptrdiff_t from, ptrdiff_t m, ptrdiff_t s, ptrdiff_t k, const float *strips)
+{
+    float packed[CHAIN * PANEL] __attribute__((aligned(64)));
+    const bool biased = s == 0 && p->bias;
+    struct panel q = { .k = k, .row_a = p->ta ? 1 : p->lda, .step_a = p->ta ? p->lda : 1, .strips = strips != NULL,
+                       .ldc = p->ldc, .ld_old = biased ? 0 : p->ldc, .alpha = p->alpha,
+                       .beta = s == 0 && !biased ? p->beta : 1.0f };
+    const float *a = p->A + from * q.row_a + s * q.step_a;
+    for (ptrdiff_t j = 0; j < p->n; j += PANEL) {
+        q.columns = p->n - j < PANEL ? p->n - j : PANEL;
+        q.b = p->tb ? p->B + j * p->ldb + s : p->B + s * p->ldb + j;
+        q.sb = p->ldb;
+        if (p->tb || q.columns % VF_WIDTH != 0 || (m >= FEW_ROWS && q.sb > PANEL && k * q.sb > NEAR)) {
+            q.sb = q.columns > VF_WIDTH ? PANEL : VF_WIDTH;
+            pack(q.b, p->ldb, p->tb, k, q.columns, q.sb, packed);
+            q.b = packed;
+        }
+        for (ptrdiff_t i = 0; i < m; i += TILE_ROWS) {
+            q.a = strips ? strips + i / TILE_ROWS * STRIP : a + i * q.row_a;
+            q.c = p->C + (from + i) * p->ldc + j;
+            q.old = biased ? p->bias + j : q.c;
+            any_tile(m - i < TILE_ROWS ? m - i : TILE_ROWS, &q);
+        }
+    }
+}
+
+static __attribute__((noinline)) void in_strips(const struct as_product *p)
+{
+    float strips[STRIPS * STRIP] __attribute__((aligned(64)));
+    for (ptrdiff_t s = 0; s < p->k; s += CHAIN)
+        for (ptrdiff_t i = 0; i < p->m; i += STRIPS * TILE_ROWS) {
+            ptrdiff_t k = p->k - s < CHAIN ? p->k - s : CHAIN;
+            ptrdiff_t m = p->m - i < STRIPS * TILE_ROWS ? p->m - i : STRIPS * TILE_ROWS;
+            pack_strips(p->A + s * p->lda + i, p->lda, k, m, strips);
+            block(p, i, m, s, k, strips);
+        }
 }
 
 void AS_LEVELLED(as_small_product)(const struct as_product *p)
 {
-    float panel[CHAIN * PANEL] __attribute__((aligned(64)));
-    ptrdiff_t row_a = p->ta ? 1 : p->lda, step_a = p->ta ? p->lda : 1;
-    ptrdiff_t row_b = p->tb ? 1 : p->ldb, column_b = p->tb ? p->ldb : 1;
-    for (ptrdiff_t j = 0; j < p->n; j += PANEL) {
-        ptrdiff_t columns = p->n - j < PANEL ? p->n - j : PANEL;
-        ptrdiff_t s = 0;
-        do {                            /* once even when k is 0: then C = beta C */
-            ptrdiff_t k = p->k - s < CHAIN ? p->k - s : CHAIN;
-            const float *b = p->B + s * row_b + j * column_b;
-            ptrdiff_t sb = p->ldb;
-            if (p->tb || columns % VF_WIDTH != 0) {
-                sb = columns > VF_WIDTH ? PANEL : VF_WIDTH;
-                pack(b, row_b, column_b, k, columns, sb, panel);
-                b = panel;
-            }
-            for (ptrdiff_t i = 0; i < p->m; i += TILE_ROWS) {
-                ptrdiff_t rows = p->m - i < TILE_ROWS ? p->m - i : TILE_ROWS;
-                any_tile(rows, k, p->A + i * row_a + s * step_a, row_a, step_a, b, sb, p->C + i * p->ldc + j, p->ldc,
-                         columns, p->alpha, s == 0 ? p->beta : 1.0f);
-            }
-            s += CHAIN;
-        } while (s < p->k);
-    }
-}
-
-/* ---- One of m and n is 1: a matrix times a vector ---- */
-
-#define STEPS 4096                      /* of k in one chain: the vector is gathered on the stack when strided */
-
-/* y[i sy] = alpha * acc + beta * y */
-static inline void put_one(float *y, float acc, float alpha, float beta)
-{
-    *y = beta != 0.0f ? AS_FMA(beta, *y, alpha * acc) : alpha * acc;
-}
-
-static inline float lanes(vf v)
-{
-    float a[VF_WIDTH];
-    vf_store(a, v);
-    for (int half = VF_WIDTH / 2; half > 0; half /= 2)
-        for (int l = 0; l < half; l++)
-            a[l] += a[l + half];
-    return a[0];
-}
-
-/* One row after the other: y[i] from the dot product of row i (contiguous) and x. */
-static void by_rows(ptrdiff_t n, ptrdiff_t k, const float *matrix, ptrdiff_t ld, const float *x, float *y,
-                    ptrdiff_t sy, float alpha, float beta)
-{
-    for (ptrdiff_t i = 0; i < n; i++) {
-        const float *row = matrix + i * ld;
-        vf a0 = vf_set1(0.0f), a1 = a0, a2 = a0, a3 = a0;
-        ptrdiff_t s = 0;
-        for (; s + 4 * VF_WIDTH <= k; s += 4 * VF_WIDTH) {
-            a0 = vf_fma(vf_load(row + s), vf_load(x + s), a0);
-            a1 = vf_fma(vf_load(row + s + VF_WIDTH), vf_load(x + s + VF_WIDTH), a1);
-            a2 = vf_fma(vf_load(row + s + 2 * VF_WIDTH), vf_load(x + s + 2 * VF_WIDTH), a2);
-            a3 = vf_fma(vf_load(row + s + 3 * VF_WIDTH), vf_load(x + s + 3 * VF_WIDTH), a3);
-        }
-        for (; s + VF_WIDTH <= k; s += VF_WIDTH)
-            a0 = vf_fma(vf_load(row + s), vf_load(x + s), a0);
-        float sum = lanes((a0 + a1) + (a2 + a3));
-        for (; s < k; s++)
-            sum = AS_FMA(row[s], x[s], sum);
-        put_one(y + i * sy, sum, alpha, beta);
-    }
-}
-
-/* Row after row of a (k, n) matrix added up with weights x: each y[j] is one chain. Here the registers
- * from one column on, without alpha and beta, into out. */
-static inline __attribute__((always_inline)) void
-columns(const int vectors, ptrdiff_t k, const float *matrix, ptrdiff_t ld, const float *x, float *out)
-{
-    vf acc[4];
-    for (int v = 0; v < vectors; v++)
-        acc[v] = vf_set1(0.0f);
-    for (ptrdiff_t s = 0; s < k; s++) {
-        vf xs = vf_set1(x[s]);
-        for (int v = 0; v < vectors; v++)
-            acc[v] = vf_fma(xs, vf_load(matrix + s * ld + v * VF_WIDTH), acc[v]);
-    }
-    for (int v = 0; v < vectors; v++)
-        vf_store(out + v * VF_WIDTH, acc[v]);
-}
-
-static void by_columns(ptrdiff_t n, ptrdiff_t k, const float *matrix, ptrdiff_t ld, const float *x, float *y,
-                       ptrdiff_t sy, float alpha, float beta)
-{
-    float out[4 * VF_WIDTH];
-    ptrdiff_t j = 0;
-    while (j < n) {
-        ptrdiff_t got, skip = 0;
-        if (n - j >= 4 * VF_WIDTH) {
-            columns(4, k, matrix + j, ld, x, out);
-            got = 4 * VF_WIDTH;
-        } else if (n - j >= VF_WIDTH) {
-            columns(1, k, matrix + j, ld, x, out);
-            got = VF_WIDTH;
-        } else if (n >= VF_WIDTH) {     /* a tail: one register that ends at n, what was done already is skipped */
-            skip = VF_WIDTH - (n - j);
-            columns(1, k, matrix + n - VF_WIDTH, ld, x, out);
-            got = n - j;
-        } else {
-            memset(out, 0, sizeof out);
-            for (ptrdiff_t s = 0; s < k; s++)
-                for (ptrdiff_t c = 0; c < n; c++)
-                    out[c] = AS_FMA(x[s], matrix[s * ld + c], out[c]);
-            got = n;
-        }
-        for (ptrdiff_t c = 0; c < got; c++)
-            put_one(y + (j + c) * sy, out[skip + c], alpha, beta);
-        j += got;
-    }
-}
-
-void AS_LEVELLED(as_vector_product)(const struct as_product *p)
-{
-    float gathered[STEPS];
-    int flat = p->m == 1;               /* the vector is op(A), the matrix op(B); else the other way round */
-    const float *x = flat ? p->A : p->B, *matrix = flat ? p->B : p->A;
-    ptrdiff_t n = flat ? p->n : p->m, sy = flat ? 1 : p->ldc;
-    ptrdiff_t sx = flat ? (p->ta ? p->lda : 1) : (p->tb ? 1 : p->ldb);
-    ptrdiff_t ld = flat ? p->ldb : p->lda;
-    int rows = flat ? p->tb : !p->ta;   /* the sum runs along the rows of the matrix as stored */
     ptrdiff_t s = 0;
-    do {
-        ptrdiff_t k = p->k - s < STEPS ? p->k - s : STEPS;
-        const float *v = x + s * sx;
-        if (sx != 1) {
-            for (ptrdiff_t t = 0; t < k; t++)
-                gathered[t] = v[t * sx];
-            v = gathered;
-        }
-        (rows ? by_rows : by_columns)(n, k, matrix + s * (rows ? 1 : ld), ld, v, p->C, sy, p->alpha,
-                                      s == 0 ? p->beta : 1.0f);
-        s += STEPS;
+    if (p->ta && p->n > PANEL && p->m >= FEW_ROWS && p->k > FAR) {
+        in_strips(p);
+        return;
+    }
+    do {                                /* once even when k is 0: then C = beta C, or the bias */
+        ptrdiff_t k = p->k - s < CHAIN ? p->k - s : CHAIN;
+        for (ptrdiff_t i = 0; i < p->m; i += BLOCK_ROWS)
+            block(p, i, p->m - i < BLOCK_ROWS ? p->m - i : BLOCK_ROWS, s, k, NULL);
+        s += CHAIN;
     } while (s < p->k);
 }

@@ -81,6 +81,11 @@ static void entropy_back_run(void *ctx, ptrdiff_t from, ptrdiff_t to)
     real block[AS_BLOCK];
     for (ptrdiff_t first = from; first < to; first += rows) {
         ptrdiff_t last = first + rows < to ? first + rows : to;
+        if (d > FEW && c->target[first] < 0) {
+            if (c->fresh)
+                memset(c->dx + first * d, 0, (size_t)d * sizeof *c->dx);
+            continue;
+        }
         for (ptrdiff_t at = 0, m; at < d; at += m) {
             m = d - at < AS_BLOCK ? d - at : AS_BLOCK;
             for (ptrdiff_t r = first; r < last; r++)

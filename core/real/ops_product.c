@@ -4,33 +4,103 @@
  */
 #include "ops_private.h"
 
-struct bias { const real *bias; real *y; ptrdiff_t width; };
+#include "gemm.h"
 
-static void bias_rows(void *ctx, ptrdiff_t from, ptrdiff_t to)
+/* Y = A B on the way back: the sizes, and what stands where. */
+struct back {
+    ptrdiff_t rows, k, n;                /* k: inner size, n: width of the result */
+    bool stored_t;                       /* B is stored (n, k) */
+    const real *a, *b, *dy;
+};
+
+static void back_to_left(const struct back *c, bool fresh, real *da)
 {
-    const struct bias *c = ctx;
-    for (ptrdiff_t i = from; i < to; i++)
-        memcpy(c->y + i * c->width, c->bias, (size_t)c->width * sizeof *c->y);
+    as_gemm(0, !c->stored_t, c->rows, c->k, c->n, R(1.0), c->dy, c->n, c->b, c->stored_t ? c->k : c->n,
+            fresh ? R(0.0) : R(1.0), da, c->k);
+}
+
+static void back_to_right(const struct back *c, bool fresh, real *db)
+{
+    const real beta = fresh ? R(0.0) : R(1.0);
+    if (c->stored_t)
+        as_gemm(1, 0, c->n, c->k, c->rows, R(1.0), c->dy, c->n, c->a, c->k, beta, db, c->k);
+    else
+        as_gemm(1, 0, c->k, c->n, c->rows, R(1.0), c->a, c->k, c->dy, c->n, beta, db, c->n);
+}
+
+/* --- few labels: most rows of dY are zero, and add nothing to any gradient ---------------------------------- */
+
+static bool is_zero(ptrdiff_t n, const real *x)
+{
+    for (ptrdiff_t j = 0; j < n; j++)
+        if (x[j] != R(0.0))
+            return false;
+    return true;
+}
+
+/* A look at some rows: whether it is worth while to look at all. */
+static bool seems_sparse(const struct back *c)
+{
+    enum { LOOKS = 32 };
+    ptrdiff_t zero = 0;
+    for (ptrdiff_t i = 0; c->rows >= 8 * LOOKS && i < LOOKS; i++)
+        zero += is_zero(c->n, c->dy + c->rows * i / LOOKS * c->n);
+    return zero > LOOKS / 2;
+}
+
+/* Copies the rows `which` of dY and A to dense matrices; c becomes the product of these. */
+static void gather(struct back *c, struct as_arena *arena, const ptrdiff_t *which, ptrdiff_t some)
+{
+    real *dy = as_arena_take(arena, as_size((size_t)(some * c->n), sizeof *dy));
+    real *a = as_arena_take(arena, as_size((size_t)(some * c->k), sizeof *a));
+    for (ptrdiff_t i = 0; i < some; i++) {
+        memcpy(dy + i * c->n, c->dy + which[i] * c->n, (size_t)c->n * sizeof *dy);
+        memcpy(a + i * c->k, c->a + which[i] * c->k, (size_t)c->k * sizeof *a);
+    }
+    c->rows = some;
+    c->dy = dy;
+    c->a = a;
+}
+
+/* The gradient of A from its rows `which` alone; the others get none. */
+static void scatter(const struct back *c, struct as_arena *arena, const ptrdiff_t *which, ptrdiff_t all, bool fresh,
+                    real *da)
+{
+    real *part = as_arena_take(arena, as_size((size_t)(c->rows * c->k), sizeof *part));
+    back_to_left(c, true, part);
+    if (fresh)
+        memset(da, 0, (size_t)(all * c->k) * sizeof *da);
+    for (ptrdiff_t i = 0; i < c->rows; i++)
+        as_op_add_here(c->k, part + i * c->k, da + which[i] * c->k, false);
 }
 
 /* note: k[0] rows, k[1] inner size, k[2] width, k[3] the right operand is stored (width, inner). */
 static void product_back(struct as_tape *t, struct as_note *note)
 {
     struct as_node *a = note->in[0], *b = note->in[1], *bias = note->in[2];
-    ptrdiff_t rows = note->k[0], k = note->k[1], n = note->k[2];
-    bool stored_t = note->k[3] != 0, fresh;
-    const real *dy = note->out->dx;
-    real *da = as_gradient_open(t, a, &fresh);
-    if (da)
-        as_gemm(0, !stored_t, rows, k, n, R(1.0), dy, n, b->x, stored_t ? k : n, fresh ? R(0.0) : R(1.0), da, k);
-    real *db = as_gradient_open(t, b, &fresh);
-    if (db && stored_t)
-        as_gemm(1, 0, n, k, rows, R(1.0), dy, n, a->x, k, fresh ? R(0.0) : R(1.0), db, k);
-    else if (db)
-        as_gemm(1, 0, k, n, rows, R(1.0), a->x, k, dy, n, fresh ? R(0.0) : R(1.0), db, n);
+    struct back c = { note->k[0], note->k[1], note->k[2], note->k[3] != 0, a->x, b->x, note->out->dx };
+    bool fresh_a, fresh_b;
+    real *da = as_gradient_open(t, a, &fresh_a), *db = as_gradient_open(t, b, &fresh_b);
     real *dbias = bias ? as_gradient(t, bias) : NULL;
+    struct as_arena *arena = as_tape_arena(t);
+    size_t mark = as_arena_mark(arena);
+    ptrdiff_t *which = NULL, some = 0, all = c.rows;
+    if (seems_sparse(&c)) {
+        which = as_arena_take(arena, as_size((size_t)all, sizeof *which));
+        for (ptrdiff_t i = 0; i < all; i++)
+            if (!is_zero(c.n, c.dy + i * c.n))
+                which[some++] = i;
+        gather(&c, arena, which, some);
+    }
+    if (da && which)
+        scatter(&c, arena, which, all, fresh_a, da);
+    else if (da)
+        back_to_left(&c, fresh_a, da);
+    if (db)
+        back_to_right(&c, fresh_b, db);
     if (dbias)
-        as_op_reduce(t, 1, rows, n, dy, R(1.0), dbias, true);
+        as_op_reduce(t, 1, c.rows, c.n, c.dy, R(1.0), dbias, true);
+    as_arena_reset(arena, mark);
 }
 
 static struct as_node *product(struct as_tape *t, const char *op, struct as_node *a, struct as_node *b, bool stored_t,
@@ -53,11 +123,7 @@ static struct as_node *product(struct as_tape *t, const char *op, struct as_node
     }
     struct as_node *out = as_node_new(t, a->rank, dims);
     as_op_lengths(out, 1, &a);
-    if (bias) {
-        struct bias c = { bias->x, out->x, n };
-        as_op_rows(rows, n, 0.5, bias_rows, &c);
-    }
-    as_gemm(0, stored_t, rows, n, k, R(1.0), a->x, k, b->x, stored_t ? k : n, bias ? R(1.0) : R(0.0), out->x, n);
+    as_gemm_bias(stored_t, rows, n, k, a->x, k, b->x, stored_t ? k : n, bias ? bias->x : NULL, out->x, n);
     struct as_note *note = as_note_new(t, product_back, out, 3, (struct as_node *[]){ a, b, bias });
     if (note) {
         note->k[0] = rows;

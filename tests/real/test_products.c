@@ -30,6 +30,10 @@ OP(matmul_self, as_matmul(t, in[0], in[0]))
 OP(matmul_t, as_matmul_t(t, S(0), in[1]))
 OP(linear, as_linear(t, in[0], in[1], in[2]))
 OP(linear_fresh, as_linear(t, S(0), S(1), S(2)))
+OP(linear_few, as_slice(t, as_linear(t, in[0], in[1], in[2]), 0, 100, 7))
+OP(linear_few_fresh, as_slice(t, as_linear(t, S(0), S(1), S(2)), 0, 100, 7))
+OP(matmul_few, as_slice(t, as_matmul(t, S(0), in[1]), 0, 100, 7))
+OP(linear_none, as_scale(t, as_linear(t, S(0), S(1), in[2]), 0.0))
 OP(bmm, as_bmm(t, in[0], false, in[1], false))
 OP(bmm_t, as_bmm(t, S(0), false, S(1), true))
 OP(bmm_tn, as_bmm(t, in[0], true, S(1), false))
@@ -74,6 +78,13 @@ static const struct gc_case gradients[] = {
       0, 0, 0 },
     { "linear, no rows", f_linear, { { 3, { 0, 7, 4 }, 0, 0, 0 }, { 2, { 5, 4 }, 0, 0, 0 }, { 1, { 5 }, 0, 0, 0 } }, 0, 0,
       1 },
+    { "linear, few rows count", f_linear_few,
+      { { 2, { 300, 4 }, 0, 0, 0 }, { 2, { 5, 4 }, 0, 0, 0 }, { 1, { 5 }, 0, 0, 0 } }, 0, 0, 0 },
+    { "linear, few rows count, fresh", f_linear_few_fresh,
+      { { 2, { 300, 4 }, 0, 0, 0 }, { 2, { 5, 4 }, 0, 0, 0 }, { 1, { 5 }, 0, 0, 0 } }, 0, 0, 0 },
+    { "matmul, few rows count", f_matmul_few, { { 2, { 300, 4 }, 0, 0, 0 }, { 2, { 4, 5 }, 0, 0, 0 } }, 0, 0, 0 },
+    { "linear, no row counts", f_linear_none,
+      { { 2, { 300, 4 }, 0, 0, 0 }, { 2, { 5, 4 }, 0, 0, 0 }, { 1, { 5 }, 0, 0, 0 } }, 0, 0, 1 },
     { "bmm", f_bmm, { { 4, { 2, 3, 4, 5 }, 0, 0, 0 }, { 4, { 2, 3, 5, 6 }, 0, 0, 0 } }, 0, 0, 0 },
     { "bmm, b transposed", f_bmm_t, { { 3, { 3, 4, 5 }, 0, 0, 0 }, { 3, { 3, 6, 5 }, 0, 0, 0 } }, 0, 0, 0 },
     { "bmm, a transposed", f_bmm_tn, { { 3, { 3, 5, 4 }, 0, 0, 0 }, { 3, { 3, 5, 6 }, 0, 0, 0 } }, 0, 0, 0 },
@@ -165,6 +176,21 @@ static void values_of_products(struct as_tape *t)
                     s += (double)left->x[(b3 * 2 + i) * 5 + k] * (double)right->x[(b3 * 5 + k) * 3 + j];
                 near(bmm->x[(b3 * 2 + i) * 3 + j], s, 5);
             }
+}
+
+/* Rows so long that the product is cut along them: the bias comes in once. */
+static void values_of_long_rows(struct as_tape *t)
+{
+    enum { ROWS = 40, LONG = 3000 };
+    struct as_node *a = NODE(1, ROWS, LONG), *w = NODE(2, ROWS, LONG), *bias = NODE(3, ROWS);
+    struct as_node *y = as_linear(t, a, w, bias);
+    for (int i = 0; i < ROWS; i++)
+        for (int j = 0; j < ROWS; j++) {
+            double s = (double)bias->x[j];
+            for (int k = 0; k < LONG; k++)
+                s += (double)a->x[i * LONG + k] * (double)w->x[j * LONG + k];
+            near(y->x[i * ROWS + j], s, LONG);
+        }
 }
 
 static void values_of_conv2d(struct as_tape *t)
@@ -288,6 +314,7 @@ static void values(void **state)
     struct as_tape *t = as_tape_new();
     as_arena_poison(as_tape_arena(t), 1);
     values_of_products(t);
+    values_of_long_rows(t);
     values_of_conv1d(t);
     values_of_conv2d(t);
     values_of_causal(t);
