@@ -124,7 +124,7 @@ void cell_study(struct cell_run *c)
     if (!e)
         as_fail(AS_REFUSED, "study = %s: there is no such study%s%s", name, near ? "; nearest is " : "",
                 near ? near : "");
-    const struct as_study *s = e->plugin->study;
+    const struct as_study *s = as_study_build(e);
     void *opt = calloc(1, s->opt_size ? s->opt_size : 1);
     if (!opt) as_fail(AS_NO_MEMORY, "no memory for a study");
     if (s->options) why = as_options_read(s->options, opt, s->opt_size, c->cfg, "study");
@@ -132,8 +132,13 @@ void cell_study(struct cell_run *c)
         free(opt);
         as_fail(AS_REFUSED, "%s", why);
     }
-    struct as_study_run run = { .opt = opt, .seed = (uint64_t)c->job->seed, .config = c->cfg, .ctx = c,
-                                .record = study_value, .curve = study_curve };
+    const struct as_stored *stored = as_config_get(c->cfg, "data.source") ? data_stored(c->cfg, &why) : NULL;
+    if (why) {
+        free(opt);
+        as_fail(AS_REFUSED, "%s", why);
+    }
+    struct as_study_run run = { .opt = opt, .seed = (uint64_t)c->job->seed, .config = c->cfg, .stored = stored,
+                                .ctx = c, .record = study_value, .curve = study_curve };
     cell_say("phase %s", name);
     s->run(&run);
     free(opt);

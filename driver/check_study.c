@@ -35,11 +35,13 @@ static void body(void *ctx)
 
 bool study_run(struct check_run *r, uint64_t seed, struct study_log *log)
 {
-    struct studying s = { .study = r->entry->plugin->study };
+    struct studying s = { .study = as_study_build(r->entry) };
     void *opt = calloc(1, s.study->opt_size + 1);
     if (!opt)
         as_fail(AS_NO_MEMORY, "no memory for a check");
     struct as_config *cfg = as_config_new();
+    for (const char *const *key = s.study->sample; key && key[0]; key += 2)
+        as_config_set(cfg, key[0], key[1], true);
     const char *why = check_options_with(s.study->options, NULL, opt, s.study->opt_size);
     s.run = (struct as_study_run){ .opt = opt, .seed = seed, .config = cfg, .ctx = log, .record = record, .curve = curve };
     if (why)

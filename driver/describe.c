@@ -100,7 +100,8 @@ static void print_promises(unsigned promises)
     static const struct { unsigned bit; const char *words; } row[] = {
         { AS_CAUSAL, "causal" }, { AS_POINTWISE, "pointwise" }, { AS_LINEAR, "linear" },
         { AS_PADDING_SAFE, "padding-safe" }, { AS_DRAWS, "draws random numbers while training" },
-        { AS_BATCH_STATISTICS, "uses batch statistics" }, { AS_FLAT, "its slots' keys stand at its own level" },
+        { AS_BATCH_STATISTICS, "uses batch statistics" }, { AS_EXTRAS, "hands over losses or outputs" },
+        { AS_FLAT, "its slots' keys stand at its own level" },
     };
     const char *all = "";
     for (size_t i = 0; i < sizeof row / sizeof *row; i++)

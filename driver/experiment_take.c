@@ -63,6 +63,12 @@ static const char *take_model(struct experiment *e, const char *key, const char 
     return NULL;
 }
 
+static const char *take_study(struct experiment *e, const char *key, const char *value)
+{
+    as_config_set(e->base, strcmp(key, "study") ? as_say("study.%s", key) : key, value, true);
+    return NULL;
+}
+
 static const char *take_train(struct experiment *e, const char *key, const char *value)
 {
     size_t n = strcspn(key, ".");
@@ -264,7 +270,7 @@ static const char *take_named(struct experiment *e, const char *kind, const char
 const char *experiment_take(struct experiment *e, const char *section, const char *key, const char *value,
                             bool create)
 {
-    static const char *const known[] = { "experiment", "data", "model", "train", "valid", "test", "tune", "vary",
+    static const char *const known[] = { "experiment", "study", "data", "model", "train", "valid", "test", "tune", "vary",
                                          "quick", "arm NAME", "eval NAME", "claim NAME", "figure NAME", NULL };
     const char *blank = strchr(section, ' ');
     if (blank)
@@ -279,6 +285,8 @@ const char *experiment_take(struct experiment *e, const char *section, const cha
         return take_model(e, key, value);
     if (!strcmp(section, "train"))
         return take_train(e, key, value);
+    if (!strcmp(section, "study"))
+        return take_study(e, key, value);
     if (!strcmp(section, "test"))
         return take_test(e, key, value);
     if (!strcmp(section, "data") || !strcmp(section, "valid"))
@@ -290,7 +298,7 @@ const char *experiment_take(struct experiment *e, const char *section, const cha
     }
     if (!strcmp(section, "vary"))
         return !strcmp(key, "seed") ? take_seeds(e, value) : take_axis(&e->vary, &e->n_vary, key, value);
-    if (!strcmp(section, "match") || !strcmp(section, "replicate") || !strcmp(section, "study"))
+    if (!strcmp(section, "match") || !strcmp(section, "replicate"))
         return as_say("[%s] is not supported yet by this version", section);
     const char *nearest = as_nearest(section, known);
     return as_say("unknown section [%s]%s%s%s", section, nearest ? ": did you mean [" : "", nearest ? nearest : "",

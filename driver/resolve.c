@@ -99,6 +99,32 @@ static void check_evals(struct building *b)
     }
 }
 
+/* Data, model and trainer: each writes its defaults back. */
+static void build_training(struct building *b)
+{
+    struct as_config *cfg = b->cfg;
+    const struct as_stored *stored;
+    b->train = open_data(cfg, &stored, b->out);
+    b->out->stored = stored != NULL;
+    b->valid = open_valid(cfg, b->out);
+    const struct as_data_shape *shape = as_data_describe(b->train);
+    b->model = as_model_new(cfg, shape, 0);
+    b->trainer = as_trainer_new(cfg, b->model, b->train, b->valid, 0);
+    struct as_model_stats s = as_model_measure(b->model, shape->max_length);
+    b->out->parameters = s.parameters;
+    b->out->state = s.state;
+    b->out->flop = s.flop;
+    b->out->model = as_model_describe(b->model);
+}
+
+static void hash_data(struct building *b)
+{
+    const char *why = data_hash(b->cfg, b->out->data_hash);
+    if (why)
+        as_fail(AS_REFUSED, "%s", why);
+}
+
+/* What a study reads of its own, and what it trains, if anything: the same sections as any experiment's. */
 static void build_study(struct building *b, const char *name)
 {
     const char *nearest = NULL, *why = NULL;
@@ -115,45 +141,40 @@ static void build_study(struct building *b, const char *name)
     free(opt);
     if (why)
         as_fail(AS_REFUSED, "%s", why);
+    b->out->metric = file_text("%s", "");
+    if (as_config_get(b->cfg, "data.source")) {
+        const struct as_stored *stored;
+        if (as_config_get(b->cfg, "model"))
+            build_training(b);
+        else
+            b->train = open_data(b->cfg, &stored, b->out);
+        hash_data(b);
+    }
+    why = as_config_unread(b->cfg);
+    if (why)
+        as_fail(AS_REFUSED, "%s", why);
 }
 
 static void build(void *ctx)
 {
     struct building *b = ctx;
     struct as_config *cfg = b->cfg;
-    const struct as_stored *stored;
     const char *study = as_config_get(cfg, "study");
     if (study) {
         build_study(b, study);
-        b->out->metric = file_text("%s", "");
-        const char *unread = as_config_unread(cfg);
-        if (unread)
-            as_fail(AS_REFUSED, "%s", unread);
         return;
     }
     if (!as_config_get(cfg, "data.source"))
         as_fail(AS_REFUSED, "[data] source is missing; `assay list sources` shows what there is");
-    b->train = open_data(cfg, &stored, b->out);
-    b->out->stored = stored != NULL;
-    b->valid = open_valid(cfg, b->out);
-    const struct as_data_shape *shape = as_data_describe(b->train);
-    b->out->metric = file_text("%s", shape->metric);
-    b->model = as_model_new(cfg, shape, 0);
-    b->trainer = as_trainer_new(cfg, b->model, b->train, b->valid, 0);
+    build_training(b);
+    b->out->metric = file_text("%s", as_data_describe(b->train)->metric);
     as_config_get(cfg, "test.examples");         /* the cell reads it when it evaluates */
     const char *why = as_config_unread(cfg);
     if (why)
         as_fail(AS_REFUSED, "%s", why);
     if (b->check_evals)
         check_evals(b);
-    struct as_model_stats s = as_model_measure(b->model, shape->max_length);
-    b->out->parameters = s.parameters;
-    b->out->state = s.state;
-    b->out->flop = s.flop;
-    b->out->model = as_model_describe(b->model);
-    why = data_hash(cfg, b->out->data_hash);
-    if (why)
-        as_fail(AS_REFUSED, "%s", why);
+    hash_data(b);
 }
 
 const char *resolve_cell(const struct experiment *e, struct as_config *cfg, bool with_evals, struct resolved *out)

@@ -7,16 +7,16 @@
 
 struct head {
     char magic[8];
-    int64_t n_store, n_moments, real_size, n_points, step, best_step, running_n;
+    int64_t n_store, n_moments, real_size, n_points, step, updates, best_step, running_n;
     double best_score, best_tie, running;
 };
 
-static const char magic[8] = "assayC1";
+static const char magic[8] = "assayC2";
 
 static struct head head_of(const struct as_trainer *tr)
 {
     struct head h = { .n_store = tr->model->n_store, .n_moments = tr->n_moments, .real_size = sizeof(real),
-                      .n_points = tr->n_points, .step = tr->step, .best_step = tr->best_step,
+                      .n_points = tr->n_points, .step = tr->step, .updates = tr->updates, .best_step = tr->best_step,
                       .running_n = tr->running_n, .best_score = tr->best_score, .best_tie = tr->best_tie,
                       .running = tr->running };
 
@@ -88,6 +88,7 @@ const char *as_trainer_load(struct as_trainer *tr, const void *bytes, size_t n)
     tr->n_points = (int)h.n_points;
     tr->room_points = (int)h.n_points + 1;
     tr->step = (long)h.step;
+    tr->updates = (long)h.updates;
     tr->best_step = (long)h.best_step;
     tr->running_n = (long)h.running_n;
     tr->best_score = h.best_score;

@@ -42,6 +42,29 @@ static void add_example(const struct target *t, const struct as_metric *metric, 
     }
 }
 
+/* A further output, (batch) or (batch, time): its sum over the valid positions of one row, and how many there are. */
+static void add_extra(const struct as_model *m, const struct as_metric *metric, const struct as_batch *b, ptrdiff_t row,
+                      double *sum, double *total)
+{
+    bool found = false;
+
+    for (int i = 0; i < m->n_outputs; i++) {
+        const struct as_node *e = m->output[i].node;
+        ptrdiff_t n = as_node_size(e) / b->batch, valid = n == b->time && e->rank > 1 ? b->length[row] : n;
+
+        if (strcmp(m->output[i].name, metric->extra) != 0)
+            continue;
+        for (ptrdiff_t s = 0; s < valid; s++)
+            *sum += (double)e->x[row * n + s];
+        if (!found)
+            *total += (double)valid;
+        found = true;
+    }
+    if (!found)
+        as_fail(AS_REFUSED, "metric %s: no layer of this model gives an output called '%s'", metric->name,
+                metric->extra);
+}
+
 static void check_shapes(const struct target *t, const struct as_metric *metric, const struct as_node *output)
 {
     ptrdiff_t k = output->dim[output->rank - 1];
@@ -85,11 +108,15 @@ void as_evaluate_all(struct as_model *m, struct as_data *d, enum as_split split,
         weight = position_weights(a, b, &positions, &total);
         target = find_target(b);
         for (int i = 0; i < n_metrics; i++) {
-            check_shapes(&target, metrics[i], output);
+            if (!metrics[i]->extra)
+                check_shapes(&target, metrics[i], output);
             for (ptrdiff_t r = 0; r < n; r++) {
                 double sum = 0, w = 0;
 
-                add_example(&target, metrics[i], output, r, weight, &sum, &w);
+                if (metrics[i]->extra)
+                    add_extra(m, metrics[i], b, r, &sum, &w);
+                else
+                    add_example(&target, metrics[i], output, r, weight, &sum, &w);
                 scores[i].sum += sum;
                 scores[i].weight += w;
                 if (per_example && per_example[i])

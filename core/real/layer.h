@@ -27,6 +27,8 @@ struct state_slot {
     int rank;
     ptrdiff_t dim[AS_MAX_RANK];      /* dim[0] == AS_ANY: the batch */
     real *value;                     /* streaming only: (batch, ...) */
+    struct as_node *node;            /* in a piece that is learnt from: what the step before left, on the tape */
+    bool set;                        /* the graph under way has left one */
 };
 
 struct child_slot { int slot, copy; struct as_layer *layer; };
@@ -47,6 +49,7 @@ struct as_layer {
     struct child_slot child[AS_MAX_CHILDREN];
     const struct as_impl *impl;      /* NULL: the graph */
     const struct as_impl *stepper;   /* the implementation whose step() streams; NULL: the graph */
+    double count[AS_MAX_COUNTS];     /* what `impl` has counted since the model was made */
 };
 
 struct extra { char name[48]; struct as_node *node; };
@@ -62,6 +65,7 @@ struct as_model {
     uint64_t seed;
     ptrdiff_t position;              /* streaming: time index of the next step */
     bool streaming;
+    bool learning;                   /* ... with gradients: states stay on the tape within a piece */
     struct extra output[8], loss[8]; /* of the pass under way */
     int n_outputs, n_losses;
     struct as_arena *state_arena;
@@ -71,6 +75,8 @@ struct as_model {
 #define layer_run AS_REAL(as_layer_run_)
 #define layer_free AS_REAL(as_layer_free_)
 #define layer_draw_weights AS_REAL(as_layer_draw_weights_)
+#define model_step AS_REAL(as_model_step_)
+#define model_learn AS_REAL(as_model_learn_)
 #define model_field AS_REAL(model_field_)
 #define model_extra_loss AS_REAL(as_model_extra_loss_)
 
@@ -83,6 +89,12 @@ struct as_node *layer_run(struct as_layer *l, struct as_tape *t, bool training, 
 void layer_free(struct as_layer *l);
 /* Initial values of all weights of a layer, into the model's store. */
 void layer_draw_weights(struct as_layer *l, uint64_t seed);
+/* One streamed step, as as_model_step(); training: as in as_model_forward(). */
+struct as_node *model_step(struct as_model *m, struct as_tape *t, bool training, struct as_key key, int n_in,
+                           struct as_node *const *in);
+/* A stream that is learnt from, piece by piece: gradients go through the states of one piece. Begins a piece; the
+ * tape may be reset before. False: an ordinary stream again. */
+void model_learn(struct as_model *m, bool learning);
 /* The field of a batch as a node without gradient, or NULL when there is none of that name. */
 struct as_node *model_field(struct as_tape *t, const struct as_batch *b, const char *name);
 /* The auxiliary loss called `name` of the last pass, or NULL. */

@@ -106,10 +106,15 @@ static ptrdiff_t state_dims(const struct state_slot *s, ptrdiff_t batch, ptrdiff
 struct as_node *as_graph_state(struct as_graph *g, int place)
 {
     struct state_slot *s = state_at(g, place);
-    ptrdiff_t dims[AS_MAX_RANK];
+    ptrdiff_t dims[AS_MAX_RANK], n = state_dims(s, g->in[0]->dim[0], dims);
 
-    state_dims(s, g->in[0]->dim[0], dims);
-    return as_node_wrap(g->t, s->rank, dims, s->value, NULL);
+    if (!g->layer->model->learning)
+        return as_node_wrap(g->t, s->rank, dims, s->value, NULL);
+    if (!s->node) {                  /* a copy: the way back reads it when the state has gone on */
+        s->node = as_node_new(g->t, s->rank, dims);
+        memcpy(s->node->x, s->value, (size_t)n * sizeof(real));
+    }
+    return s->node;
 }
 
 void as_graph_state_set(struct as_graph *g, int place, struct as_node *value)
@@ -121,6 +126,9 @@ void as_graph_state_set(struct as_graph *g, int place, struct as_node *value)
         as_fail(AS_FAILED, "%s: state '%s' has %td numbers and was set to %td", g->layer->path, s->name, n,
                 as_node_size(value));
     memmove(s->value, value->x, (size_t)n * sizeof(real));
+    s->set = true;
+    if (g->layer->model->learning)
+        s->node = as_tape_recording(g->t) ? as_reshape(g->t, value, s->rank, dims) : NULL;
 }
 
 real *as_graph_statistic(struct as_graph *g, int place) { return as_w(g, place)->x; }
@@ -128,6 +136,24 @@ real *as_graph_statistic(struct as_graph *g, int place) { return as_w(g, place)-
 ptrdiff_t as_graph_position(const struct as_graph *g) { return g->streaming ? g->layer->model->position : 0; }
 
 /* --- running ---------------------------------------------------------------------------------------------- */
+
+/* A graph that leaves no state starts afresh at each step: learning piece by piece would learn another layer. */
+static struct as_node *go_on(struct as_layer *l, struct as_graph *g, struct as_node *x)
+{
+    struct as_node *y;
+    bool set = false;
+
+    for (int i = 0; i < l->n_states; i++)
+        l->state[i].set = false;
+    y = l->variant->graph(g, x);
+    for (int i = 0; i < l->n_states; i++)
+        set = set || l->state[i].set;
+    if (!set)
+        as_fail(AS_REFUSED, "%s (%s/%s): its graph does not go on from a state, so it cannot be learnt piece by piece; "
+                            "use a rule that takes whole sequences, or a mixer with such a graph (elstm)", l->path,
+                l->entry->family, l->entry->name);
+    return y;
+}
 
 static struct as_node *run_graph(struct as_layer *l, struct as_tape *t, bool training, struct as_key key, int n_in,
                                  struct as_node *const *in)
@@ -138,7 +164,9 @@ static struct as_node *run_graph(struct as_layer *l, struct as_tape *t, bool tra
     if (!l->variant->graph)
         as_fail(AS_FAILED, "%s/%s has neither a graph nor an implementation for this", l->entry->family,
                 l->entry->name);
-    return l->variant->graph(&g, in[0]);
+    if (!l->model->learning || l->n_states == 0)
+        return l->variant->graph(&g, in[0]);
+    return go_on(l, &g, in[0]);
 }
 
 /* All that a call of an implementation points to; lives in the arena from forward to backward. */
@@ -304,9 +332,10 @@ static struct as_node *run_impl(struct as_layer *l, struct as_tape *t, bool trai
     }
     mark = as_arena_mark(as_tape_arena(t));
     take_scratch(f, t, l->impl, note != NULL);
-    if (l->impl->forward)
+    if (l->impl->forward) {
+        f->call.count = l->impl->counts ? l->count : NULL;
         l->impl->forward(&f->call);
-    else
+    } else
         repeat_steps(f, t, l->impl);
     as_arena_reset(as_tape_arena(t), mark);
     return y;
@@ -343,18 +372,27 @@ static struct as_node *graph_body(struct as_tape *t, void *ctx, struct as_node *
     return run_graph(b->layer, t, b->training, b->key, 1, &x);
 }
 
+/* Now, or on the way back, when a piece is recomputed: it must give the same bits then. */
+static bool gradients_wanted(struct as_tape *t)
+{
+    bool on = as_tape_record(t, true);
+
+    as_tape_record(t, on);
+    return on;
+}
+
 static struct as_node *dispatch(struct as_layer *l, struct as_tape *t, bool training, struct as_key key, int n_in,
                                 struct as_node *const *in)
 {
-    if (l->model->streaming && l->stepper && (l->n_states || !l->variant->graph))
+    if (l->model->streaming && l->stepper && !l->model->learning && (l->n_states || !l->variant->graph))
         return run_step(l, t, key, n_in, in);
     if (!l->impl || (l->model->streaming && l->n_states))
         return run_graph(l, t, training, key, n_in, in);
-    if (!l->impl->backward && as_tape_recording(t)) {
+    if (!l->impl->backward && gradients_wanted(t)) {
         struct graph_body *b = as_arena_take(as_tape_arena(t), sizeof *b);
 
         *b = (struct graph_body){ l, training, key };
-        if (n_in == 1)
+        if (n_in == 1 && !(l->variant->promises & AS_EXTRAS))
             return as_recompute(t, graph_body, b, in[0]);
         return run_graph(l, t, training, key, n_in, in);
     }

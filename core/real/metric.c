@@ -92,6 +92,8 @@ const struct as_metric as_metrics[] = {
       .value = bernoulli },
     { .name = "mse", .unit = "squared", .help = "mean squared error over the outputs", .scale = AS_LOG,
       .chance = unknown, .worst = unknown, .real_target = true, .value = squared_error },
+    { .name = "ponder_time", .unit = "steps", .help = "inner steps a position, of layers that decide on them",
+      .scale = AS_LOG, .chance = unknown, .worst = unknown, .extra = "ponder_time" },
     { 0 }
 };
 

@@ -148,10 +148,19 @@ struct as_node *as_model_forward(struct as_model *m, struct as_tape *t, const st
 
 /* --- streaming -------------------------------------------------------------------------------------------- */
 
+void model_learn(struct as_model *m, bool learning)
+{
+    m->learning = learning;
+    for (int i = 0; i < m->n_layers; i++)
+        for (int j = 0; j < m->layer[i]->n_states; j++)
+            m->layer[i]->state[j].node = NULL;
+}
+
 void as_model_stream(struct as_model *m, ptrdiff_t batch)
 {
     as_arena_free(m->state_arena);
     m->state_arena = NULL;
+    model_learn(m, false);
     m->streaming = batch > 0;
     m->position = 0;
     if (!batch)
@@ -179,17 +188,22 @@ void as_model_stream(struct as_model *m, ptrdiff_t batch)
         }
 }
 
-struct as_node *as_model_step(struct as_model *m, struct as_tape *t, int n_in, struct as_node *const *in)
+struct as_node *model_step(struct as_model *m, struct as_tape *t, bool training, struct as_key key, int n_in,
+                           struct as_node *const *in)
 {
-    struct as_key none = { 0 };
     struct as_node *y;
 
     if (!m->streaming)
         as_fail(AS_FAILED, "as_model_stream() starts a stream before its first step");
     m->n_outputs = m->n_losses = 0;
-    y = layer_run(m->root, t, false, none, n_in, in);
+    y = layer_run(m->root, t, training, key, n_in, in);
     m->position++;
     return y;
+}
+
+struct as_node *as_model_step(struct as_model *m, struct as_tape *t, int n_in, struct as_node *const *in)
+{
+    return model_step(m, t, false, (struct as_key){ 0 }, n_in, in);
 }
 
 /* --- measures --------------------------------------------------------------------------------------------- */
@@ -261,6 +275,32 @@ char *as_model_describe(const struct as_model *m)
 struct as_weights as_model_store(struct as_model *m)
 {
     return (struct as_weights){ .n = m->n_store, .w = m->store, .dw = m->gradient, .count = m->n_layers };
+}
+
+struct as_named_weight as_model_weight(const struct as_model *m, const char *name)
+{
+    for (int i = 0; i < m->n_layers; i++)
+        for (int j = 0; j < m->layer[i]->n_weights; j++) {
+            const struct weight_slot *w = &m->layer[i]->weight[j];
+
+            if (w->used && strcmp(w->name, name) == 0)
+                return (struct as_named_weight){ w->node.rank, w->node.dim, w->node.x };
+        }
+    return (struct as_named_weight){ 0 };
+}
+
+double as_model_count(const struct as_model *m, const char *name)
+{
+    double sum = 0;
+
+    for (int i = 0; i < m->n_layers; i++) {
+        const struct as_impl *impl = m->layer[i]->impl;
+
+        for (int j = 0; impl && impl->counts && j < AS_MAX_COUNTS && impl->counts[j]; j++)
+            if (strcmp(impl->counts[j], name) == 0)
+                sum += m->layer[i]->count[j];
+    }
+    return sum;
 }
 
 /* FNV-1a over the bits, eight bytes a round: a fingerprint, not a signature. */

@@ -44,6 +44,10 @@ void objective_parse(struct objective *o, struct as_config *cfg, const char *def
         char *star, *name = word;
         double factor = 1;
 
+        while (n > 0 && isspace((unsigned char)*p)) {
+            p++;
+            n--;
+        }
         snprintf(word, sizeof word, "%.*s", (int)(n < sizeof word ? n : sizeof word - 1), p);
         star = strchr(word, '*');
         if (star) {

@@ -48,19 +48,21 @@ static const struct as_entry *find_in(const struct as_entry *table, const char *
 
 const struct as_entry *as_registry_find(const char *kind, const char *name, const char **nearest)
 {
-    const struct as_entry *found = find_in(as_entries_real, kind, name);
+    /* Sources know no `real`: they are built once, and stand in the first table only. */
+    const struct as_entry *table = strcmp(kind, "source") ? as_entries_real : as_entries;
+    const struct as_entry *found = find_in(table, kind, name);
     if (!found)
         found = find_in(mock_entries, kind, name);
     if (found || !nearest)
         return found;
     size_t n = 0;
-    for (const struct as_entry *e = as_entries_real; e->path; e++)
+    for (const struct as_entry *e = table; e->path; e++)
         n++;
     const char **names = malloc((n + 1) * sizeof *names);
     if (!names)
         as_fail(AS_NO_MEMORY, "out of memory while looking for %s", name);
     n = 0;
-    for (const struct as_entry *e = as_entries_real; e->path; e++)
+    for (const struct as_entry *e = table; e->path; e++)
         if (is_kind(e, kind))
             names[n++] = e->name;
     names[n] = NULL;
@@ -68,6 +70,15 @@ const struct as_entry *as_registry_find(const char *kind, const char *name, cons
     *nearest = as_nearest(slash ? slash + 1 : name, names);
     free(names);
     return NULL;
+}
+
+const struct as_study *as_study_build(const struct as_entry *e)
+{
+    const struct as_study *s = e->plugin->study;
+    for (const struct as_entry *d = as_entries_d; s->in_double && d->path; d++)
+        if (!strcmp(d->path, e->path))
+            return d->plugin->study;
+    return s;
 }
 
 /* --- implementations ---------------------------------------------------------------------------------------- */

@@ -196,11 +196,15 @@ static double decay_of(const struct as_trainer *tr, enum as_kind kind)
     return tr->decay_all || kind == AS_MATRIX ? tr->decay : 0;
 }
 
-static void update(struct as_trainer *tr, long step)
+void trainer_update(struct as_trainer *tr, const struct as_pass *pass)
 {
     struct as_model *m = tr->model;
-    double rate = rate_at(tr, step);
+    double rate = rate_at(tr, tr->step + 1), norm = clip_gradient(tr);
+    long step = ++tr->updates;
 
+    if (!isfinite(pass->loss) || !isfinite(norm))
+        as_fail(AS_DIVERGED, "the loss became %g and the gradient's norm %g at step %ld", pass->loss, norm,
+                tr->step + 1);
     for (int i = 0; i < m->n_layers; i++)
         for (int j = 0; j < m->layer[i]->n_weights; j++) {
             struct weight_slot *w = &m->layer[i]->weight[j];
@@ -230,6 +234,7 @@ void as_pass_backprop(struct as_pass *p)
     loss = objective_loss(&tr->objective, p->model, tr->tape, p->batch, output, p->key);
     p->loss = (double)loss->x[0];
     as_backward(tr->tape, loss, R(1.0));
+    p->bytes = as_arena_mark(as_tape_arena(tr->tape));
 }
 
 /* Stored data is gone through epoch by epoch, each in its own order; the last batch of an epoch runs on into the
@@ -261,7 +266,6 @@ static void one_step(struct as_trainer *tr)
     struct as_model *m = tr->model;
     struct as_pass pass = { .model = m, .key = { tr->seed, AS_ROLE_DROPOUT, (uint64_t)tr->step }, .trainer = tr };
     uint64_t *index;
-    double norm;
 
     as_arena_reset(tr->batch_arena, 0);
     index = as_arena_take(tr->batch_arena, as_size((size_t)tr->batch, sizeof *index));
@@ -271,14 +275,13 @@ static void one_step(struct as_trainer *tr)
         tr->rule->gradient(tr->rule_opt, &pass);
     else
         as_pass_backprop(&pass);
-    norm = clip_gradient(tr);
-    if (!isfinite(pass.loss) || !isfinite(norm))
-        as_fail(AS_DIVERGED, "the loss became %g and the gradient's norm %g at step %ld", pass.loss, norm,
-                tr->step + 1);
+    if (!pass.updated)
+        trainer_update(tr, &pass);
+    if (!isfinite(pass.loss))
+        as_fail(AS_DIVERGED, "the loss became %g at step %ld", pass.loss, tr->step + 1);
     tr->step++;
     tr->running += pass.loss;
     tr->running_n++;
-    update(tr, tr->step);
 }
 
 /* --- evaluation and selection ----------------------------------------------------------------------------- */

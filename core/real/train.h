@@ -28,6 +28,8 @@ struct as_trainer {
     int n_moments;
     real *moment;                    /* (n_moments, n_store) */
 
+    double weight;                   /* of all targets of the batch, while it is gone through piece by piece */
+    long updates;                    /* made so far: `step`, or more where a rule updates within a batch */
     long steps, step, warmup, eval_every, valid_examples;
     ptrdiff_t batch;
     double lr, decay, clip, final;
@@ -53,12 +55,16 @@ struct as_trainer {
 #define objective_free AS_REAL(as_objective_free_)
 #define objective_loss AS_REAL(as_objective_loss_)
 #define position_weights AS_REAL(as_position_weights_)
+#define trainer_update AS_REAL(as_trainer_update_)
 #define rate_at AS_REAL(as_rate_at_)
 #define clip_gradient AS_REAL(as_clip_gradient_)
 
 /* Reads `objective` ("ce", "ce + 0.01*ponder"); def: the data's own. Raises AS_REFUSED. */
 void objective_parse(struct objective *o, struct as_config *cfg, const char *def);
 void objective_free(struct objective *o);
+
+/* Clips, refuses what is not finite, and updates all weights once. */
+void trainer_update(struct as_trainer *tr, const struct as_pass *pass);
 
 /* The scalar to minimise: weighted mean over the positions that count, plus auxiliary terms. */
 struct as_node *objective_loss(const struct objective *o, struct as_model *m, struct as_tape *t,

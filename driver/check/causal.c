@@ -21,10 +21,10 @@ static void compare_before(struct check_run *r, const struct check_case *c, cons
                            const struct form_result *want, const struct form_result *got)
 {
     double slack = -1;
-    size_t inner = want->n / (size_t)(f->batch * f->time);
+    size_t n = want->end[0], inner = n / (size_t)(f->batch * f->time);        /* the output; more may follow */
 
     check_did(r);
-    for (size_t i = 0; i < want->n; i++)
+    for (size_t i = 0; i < n; i++)
         if (i / inner % (size_t)f->time < (size_t)from && want->value[i] != got->value[i]) {
             slack = slack < 0 ? check_slack(r, c, f, 0) : slack;
             if (fabs(want->value[i] - got->value[i]) <= slack)
@@ -48,7 +48,7 @@ static void one_form(struct check_run *r, const struct check_case *c, const char
         g.edit = edit_later;
         g.ctx = &from;
         if (check_run_form(r, c, &f, &want) && check_run_form(r, c, &g, &got)) {
-            if (want.rank < 3 || want.n % (size_t)(f.batch * f.time) != 0 || want.dim[1] != f.time)
+            if (want.rank < 3 || want.end[0] % (size_t)(f.batch * f.time) != 0 || want.dim[1] != f.time)
                 check_no_matter(r, "its result has no time axis");
             else
                 compare_before(r, c, &f, from, &want, &got);

@@ -63,7 +63,8 @@ static void shorten(const struct form *g, ptrdiff_t time, struct form_result *go
     for (int p = 0; p < got->n_parts; p++) {
         size_t from = before, n = got->end[p] - from, inner = n / (size_t)(g->batch * g->time);
         bool timed = got->kind[p] == FORM_INPUT ||
-                     (got->kind[p] == FORM_OUTPUT && got->rank > 2 && got->dim[1] == g->time);
+                     (got->kind[p] == FORM_OUTPUT && got->rank > 2 && got->dim[1] == g->time) ||
+                     (got->kind[p] == FORM_EXTRA && n % (size_t)(g->batch * g->time) == 0);
 
         for (size_t i = 0; i < n; i++)
             if (!timed || i / inner % (size_t)g->time < (size_t)time)

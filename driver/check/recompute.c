@@ -25,6 +25,8 @@ static void run(struct check_run *r)
 {
     if (check_variant(r)->ports)
         check_no_matter(r, "it takes several inputs, a recomputed segment takes one");
+    else if (check_variant(r)->promises & AS_EXTRAS)
+        check_no_matter(r, "it hands over auxiliary losses or further outputs, which a recomputed segment cannot");
     else
         check_each(r, CHECK_FEW, true, one_form);
 }

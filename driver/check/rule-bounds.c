@@ -3,14 +3,15 @@
 
 static void run(struct check_run *r)
 {
-    static const ptrdiff_t sizes[] = { 1, 3, 16, 67 };
+    static const ptrdiff_t sizes[] = { 1, 3, 16, 67, 18, 18 }, rows[] = { 0, 0, 0, 0, 3, 6 };
     struct check_setting s[RULE_SETTINGS];
     int n = rule_settings(r, s);
     for (int k = 0; k < n; k++)
-        for (int z = 0; z < 4; z++) {
+        for (int z = 0; z < 6; z++) {
             struct rule_case c = rule_case_new(r, sizes[z], 2);
             c.setting = k ? &s[k] : NULL;
             c.shift = z;
+            c.rows = rows[z];
             c.decay = 0.1;
             if (rule_run(r, &c)) {
                 check_did(r);

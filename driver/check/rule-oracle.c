@@ -37,18 +37,19 @@ static void compare(struct check_run *r, const struct rule_case *f, const struct
 
 static void run(struct check_run *r)
 {
-    static const ptrdiff_t sizes[] = { 1, 7, 64, 67 };
+    static const ptrdiff_t sizes[] = { 1, 7, 64, 67, 48, 60 }, rows[] = { 0, 0, 0, 0, 6, 10 };
     static const double decays[] = { 0, 0.1 };
     struct check_setting s[RULE_SETTINGS];
     int n = rule_settings(r, s);
     double worst = 0;
     for (int k = 0; k < n; k++)
-        for (int z = 0; z < 4; z++)
+        for (int z = 0; z < 6; z++)
             for (int d = 0; d < 2; d++) {
                 struct rule_case one = rule_case_new(r, sizes[z], STEPS), two = rule_case_new(r, sizes[z], STEPS);
                 struct rule_case start = rule_case_new(r, sizes[z], 1);
                 one.setting = two.setting = k ? &s[k] : NULL;
                 one.decay = two.decay = decays[d];
+                one.rows = two.rows = rows[z];
                 one.shift = z;
                 if (rule_run(r, &one) && rule_run_double(r, &two))
                     compare(r, &one, &two, start.w, &worst);

@@ -41,7 +41,7 @@ static struct as_node *graph(struct as_graph *g, struct as_node *x)
 {
     const struct classifier *o = g->opt;
 
-    x = run_blocks(g, &o->s, run_input(g, x));
+    x = run_blocks(g, &o->s, run_input(g, &o->s, x));
     if (o->read == LAST)
         x = as_time_last(g->t, x);
     if (o->read == MEAN)

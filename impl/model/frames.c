@@ -42,7 +42,7 @@ static struct as_node *graph(struct as_graph *g, struct as_node *x)
     const struct frames *o = g->opt;
 
     if (o->input == PROJECTED)
-        x = run_input(g, x);
+        x = run_input(g, &o->s, x);
     return run_head(g, run_blocks(g, &o->s, x));
 }
 

@@ -30,6 +30,9 @@ static void plan(struct as_plan *p)
     const struct lm *o = p->opt;
     struct as_spec x = plan_input(p, &o->s, o->tied ? 1 / sqrt((double)o->s.width) : 1);
 
+    if (o->tied && o->s.embedding == EMBEDDING_FIXED)
+        as_plan_refuse(p, "embedding = fixed keeps the embedding as it was drawn, and a tied head would train it: say "
+                          "tied = 0");
     plan_blocks(p, &o->s, &x);
     if (!o->tied)
         plan_head(p, &o->s, &x);
@@ -43,7 +46,7 @@ static struct as_node *graph(struct as_graph *g, struct as_node *x)
 {
     const struct lm *o = g->opt;
 
-    x = run_blocks(g, &o->s, run_input(g, x));
+    x = run_blocks(g, &o->s, run_input(g, &o->s, x));
     return o->tied ? as_linear(g->t, x, as_w(g, IN), NULL) : run_head(g, x);
 }
 

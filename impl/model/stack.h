@@ -7,10 +7,11 @@
 #include <assay/layer.h>
 #include <math.h>
 
-struct stack { int depth, width, final_norm, init; double init_sd, dropout; };
+struct stack { int depth, width, final_norm, init, embedding; double init_sd, dropout; };
 enum { HEAD, HEAD_B, IN, IN_B };         /* weights; IN: the embedding, or the input projection */
 enum { BLOCK, NORM };
 enum { INIT_DEFAULT, INIT_NORMAL };
+enum { EMBEDDING_TRAINED, EMBEDDING_FIXED };
 
 #define STACK_SLOTS                                                                                                 \
     { "block", "prenorm", "what is repeated along the depth" },                                                     \
@@ -24,6 +25,8 @@ enum { INIT_DEFAULT, INIT_NORMAL };
       "a normalisation after the last block" },                                                                     \
     { "init", AS_WORD, offsetof(struct type, s.init), INIT_DEFAULT, 0, 0, "default|normal", NULL,                   \
       "embedding, input projection and head: normal draws of init_sd and zero biases, or the defaults" },           \
+    { "embedding", AS_WORD, offsetof(struct type, s.embedding), EMBEDDING_TRAINED, 0, 0, "trained|fixed", NULL,        \
+      "of tokens, or the projection of real inputs; fixed: stays as it was drawn" },                                \
     { "init_sd", AS_NUM, offsetof(struct type, s.init_sd), 0.02, 0, 10, NULL, "0.02", "used by init = normal" },    \
     { "dropout", AS_NUM, offsetof(struct type, s.dropout), 0, 0, 0.95, NULL, "0,0.1", "on the blocks' input" }
 
@@ -49,11 +52,15 @@ static inline struct as_spec plan_input(struct as_plan *p, const struct stack *s
     return x;
 }
 
-static inline struct as_node *run_input(struct as_graph *g, struct as_node *x)
+static inline struct as_node *run_input(struct as_graph *g, const struct stack *s, struct as_node *x)
 {
+    bool fixed = s->embedding == EMBEDDING_FIXED;
+    struct as_node *w = fixed ? as_stop(g->t, as_w(g, IN)) : as_w(g, IN), *b;
+
     if (x->dtype == AS_INTS)
-        return as_embed(g->t, x, as_w(g, IN));
-    return as_linear(g->t, x, as_w(g, IN), as_w(g, IN_B));
+        return as_embed(g->t, x, w);
+    b = fixed ? as_stop(g->t, as_w(g, IN_B)) : as_w(g, IN_B);
+    return as_linear(g->t, x, w, b);
 }
 
 /* Plans the blocks and the norm; x becomes what comes out. */

@@ -33,8 +33,9 @@ enum as_promise {
     AS_PADDING_SAFE = 8,     /* what stands in the padding changes no valid output */
     AS_DRAWS = 16,           /* uses random numbers while training */
     AS_BATCH_STATISTICS = 32,/* rows of a batch see each other while training */
-    AS_FLAT = 64             /* a wiring or model: its children's keys stand at its own level ("mixer", not
+    AS_FLAT = 64,            /* a wiring or model: its children's keys stand at its own level ("mixer", not
                                 "block.mixer") */
+    AS_EXTRAS = 128          /* hands over auxiliary losses or further outputs, so it cannot be recomputed */
 };
 
 /* A place for another layer. `kind` names the families that may fill it, "recurrent|attention|..."; the
@@ -143,7 +144,9 @@ struct as_node *as_child_ports(struct as_graph *g, int slot, int copy, int n_in,
 void as_extra_output(struct as_graph *g, const char *name, struct as_node *value);   /* more outputs, by name */
 /* A named auxiliary loss: (batch) or (batch, time); the objective names its weight ("ce + 0.01*ponder"). */
 void as_auxiliary(struct as_graph *g, const char *name, struct as_node *loss);
-/* Streaming, for layers whose step is their graph: the state before this step, and what it becomes. */
+/* Streaming, for layers whose step is their graph: the state before this step, and what it becomes. A rule that
+ * learns piece by piece (as_pass_window() in train.h) runs graphs in this way, with training on; within a piece the
+ * state carries a gradient. */
 struct as_node *as_graph_state(struct as_graph *g, int place);
 void as_graph_state_set(struct as_graph *g, int place, struct as_node *value);
 real *as_graph_statistic(struct as_graph *g, int place);                 /* read and, when training, written */
@@ -177,7 +180,10 @@ struct as_call {
     ptrdiff_t position;              /* step: time index */
     struct as_key key;
     bool training;
+    double *count;                   /* forward: added to, by place in as_impl.counts; NULL: nobody asks */
 };
+
+#define AS_MAX_COUNTS 4
 
 /* as_impl.plan(): sizes of what this call keeps and scratches, in elements of `real`. */
 struct as_room {
@@ -200,6 +206,8 @@ struct as_impl {                     /* HOW */
     void (*forward)(const struct as_call *c);          /* optional when `step` is there: repeated steps */
     void (*backward)(const struct as_call *c);         /* optional: the variant's graph gives the gradient */
     void (*step)(const struct as_call *c);             /* optional: one time step, x and y without the time axis */
+    const char *const *counts;       /* optional: names of what forward counts of its own work ("newton.iterations"),
+                                        NULL at the end, at most AS_MAX_COUNTS; read by as_model_count() */
 };
 
 struct as_cost { double flop, bytes; };                /* of one forward pass */

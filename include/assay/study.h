@@ -6,12 +6,15 @@
 
 #include <assay/option.h>
 #include <assay/random.h>
+#include <assay/registry.h>
 #include <assay/train.h>
 
 struct as_study_run {
     const void *opt;
     uint64_t seed;
-    const struct as_config *config;  /* the cell's resolved configuration, for building models */
+    const struct as_config *config;  /* the cell's resolved configuration, for building models: copy it, since
+                                        as_data_open() and as_model_new() write defaults back */
+    const struct as_stored *stored;  /* of its "data.source", for as_data_open(); NULL: generated, or no data */
     void *ctx;                       /* private */
     /* Records one metric; its declaration must be in `metrics`. */
     void (*record)(void *ctx, const char *metric, double value);
@@ -19,7 +22,8 @@ struct as_study_run {
     void (*curve)(void *ctx, const char *metric, double x, double value);
 };
 
-struct as_study_metric { const char *name, *scale, *help; };   /* scale: "raw", "log", "logit" */
+/* scale: "raw", "log", "logit". Curves bear the name of a metric, too. */
+struct as_study_metric { const char *name, *scale, *help; };
 
 struct as_study {
     int abi;                         /* required: ASSAY_ABI */
@@ -28,6 +32,14 @@ struct as_study {
     size_t opt_size;
     const struct as_study_metric *metrics;                     /* required; ends with { 0 } */
     void (*run)(struct as_study_run *run);                     /* required */
+    /* Studies that read their configuration: key, text, key, text, ..., NULL: a small generated task and model on
+     * which `assay check` runs them. Defaults of options are small enough for it, too. */
+    const char *const *sample;
+    bool in_double;                  /* identities: the double build of this file runs */
 };
+
+/* The build of a study that is to run: the one in double where it says so. */
+#define as_study_build AS_REAL(as_study_build)
+const struct as_study *as_study_build(const struct as_entry *e);
 
 #endif

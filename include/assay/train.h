@@ -59,6 +59,7 @@ struct as_model;
 #define as_model_describe AS_REAL(as_model_describe)
 #define as_model_store AS_REAL(as_model_store)
 #define as_model_digest AS_REAL(as_model_digest)
+#define as_model_count AS_REAL(as_model_count)
 
 /* Builds and initialises the model that cfg asks for ("model", "mixer", ...), for this data. Every default and
  * chosen implementation is written back into cfg. Raises AS_REFUSED with a sentence when it cannot be. */
@@ -77,6 +78,15 @@ char *as_model_describe(const struct as_model *m);             /* malloc'd; one 
 struct as_weights { ptrdiff_t n; real *w, *dw; int count; };
 struct as_weights as_model_store(struct as_model *m);
 uint64_t as_model_digest(const struct as_model *m);            /* of the bits of all weights */
+/* What the implementations of its layers have counted under this name (as_impl.counts) since the model was made, all
+ * layers together: as_model_count(m, "newton.iterations"). 0 when none counts it. */
+double as_model_count(const struct as_model *m, const char *name);
+
+/* One weight or statistic of the store by its name ("W_in", "block0.mixer.W_q"), for taking models apart; w is NULL
+ * when there is none of that name. */
+struct as_named_weight { int rank; const ptrdiff_t *dim; real *w; };
+#define as_model_weight AS_REAL(as_model_weight)
+struct as_named_weight as_model_weight(const struct as_model *m, const char *name);
 
 /* Streaming: one time step for a whole batch, x (batch, 1, ...), states kept between calls. */
 #define as_model_stream AS_REAL(as_model_stream)
@@ -109,10 +119,26 @@ struct as_pass {
     const struct as_batch *batch;
     struct as_key key;               /* of this step's draws */
     double loss;                     /* written */
+    size_t bytes;                    /* written: most that tape and states held at once, without the data */
+    bool updated;                    /* as_pass_update() was called: the trainer makes no update of its own */
     struct as_trainer *trainer;      /* private */
 };
 #define as_pass_backprop AS_REAL(as_pass_backprop)
 void as_pass_backprop(struct as_pass *p);                      /* the default: forward, loss, backward */
+
+/* For rules that learn while they go through a sequence. Runs time steps from..from+count-1 of the batch (cut at its
+ * end) one after the other, training on, from the states that the piece before left (from = 0: the initial ones), adds
+ * this piece's share to the loss, and its gradient to the weights'. No gradient goes back beyond `from`, and nothing of
+ * the tape is kept from piece to piece: memory depends on count, not on the length. Returns the weight of the targets
+ * in the piece; without any nothing is gone back. Pieces come in order and without gaps. Raises AS_REFUSED for models
+ * that give no output at every step, layers whose graph does not stream, and objectives with auxiliary losses. */
+#define as_pass_window AS_REAL(as_pass_window)
+double as_pass_window(struct as_pass *p, ptrdiff_t from, ptrdiff_t count);
+
+/* One update of all weights, now, by the gradient so far (clipped as ever); then the gradient is zero again. A rule
+ * sees updates numbered from 1 across batches, as as_update.step. */
+#define as_pass_update AS_REAL(as_pass_update)
+void as_pass_update(struct as_pass *p);
 
 /* Reads "train.*", "rule.*", "objective" from cfg. train: data to learn from; valid: data for selection. */
 struct as_trainer *as_trainer_new(struct as_config *cfg, struct as_model *m, struct as_data *train,

@@ -55,7 +55,7 @@ struct running {
     int n_moments;
     void *opt, *opt_before;
     double *now, *slope;             /* (n) */
-    ptrdiff_t dim[1];
+    ptrdiff_t dim[2];
 };
 
 static void one_step(struct running *r, long step)
@@ -71,7 +71,7 @@ static void one_step(struct running *r, long step)
     for (int k = 0; k < r->n_moments; k++)
         moment[k] = r->moment[k].at;
     real *before = memcpy(must(malloc(bytes)), r->g.at, bytes);
-    struct as_update u = { .opt = r->opt, .name = "w", .kind = c->kind, .rank = 1, .dim = r->dim, .n = c->n,
+    struct as_update u = { .opt = r->opt, .name = "w", .kind = c->kind, .rank = c->rows ? 2 : 1, .dim = r->dim, .n = c->n,
                            .w = r->w.at, .g = r->g.at, .moment = moment, .rate = c->rate, .decay = c->decay,
                            .step = step, .key = { c->seed, AS_ROLE_RULE, (uint64_t)step } };
     r->rule->update(&u);
@@ -91,7 +91,7 @@ static void look_at_memory(struct running *r, long step)
         c->broken = as_say("at step %ld memory beside the %td elements of the weight was written", step, c->n);
     else if (!guards_hold(&r->g))
         c->broken = as_say("at step %ld memory beside the %td elements of the gradient was written", step, c->n);
-    else if (r->dim[0] != c->n)
+    else if (r->dim[0] != (c->rows ? c->rows : c->n) || r->dim[1] != (c->rows ? c->n / c->rows : 0))
         c->broken = as_say("at step %ld the sizes of the weight were changed", step);
     else if (memcmp(r->opt, r->opt_before, r->rule->opt_size))
         c->broken = as_say("at step %ld the options were changed", step);
@@ -107,7 +107,8 @@ static void walk(struct running *r)
     r->n_moments = r->n_moments < 0 ? 0 : r->n_moments > AS_MAX_MOMENTS ? AS_MAX_MOMENTS : r->n_moments;
     r->now = must(calloc(2 * (size_t)c->n + 1, sizeof *r->now));
     r->slope = r->now + c->n;
-    r->dim[0] = c->n;
+    r->dim[0] = c->rows ? c->rows : c->n;
+    r->dim[1] = c->rows ? c->n / c->rows : 0;
     r->opt_before = memcpy(must(malloc(r->rule->opt_size + 1)), r->opt, r->rule->opt_size);
     field_new(&r->w, c->w, c->n, c->shift);
     field_new(&r->g, r->slope, c->n, c->shift);

@@ -11,7 +11,7 @@ struct rule_case {
     const char *name;                    /* "rule/adam" */
     const struct check_setting *setting; /* one option changed, or NULL */
     enum as_kind kind;
-    ptrdiff_t n;
+    ptrdiff_t n, rows;                   /* rows: 0: the weight has one size, n; else two, rows and n / rows */
     double rate, decay;
     long first, last;                    /* steps first..last, counted from 1 */
     uint64_t seed;                       /* of the rule's own draws */
