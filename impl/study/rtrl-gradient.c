@@ -18,7 +18,6 @@
 #include <assay/error.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 struct opt { int delay, batch, window; };
@@ -68,8 +67,8 @@ static void walk(struct as_pass *pass, int window)
         as_pass_window(pass, from, window);
 }
 
-/* The gradient of the first batch at the initial weights. */
-static struct found measure(const struct as_study_run *run, struct way w)
+/* The gradient of the first batch at the initial weights, in `kept`. */
+static struct found measure(const struct as_study_run *run, struct as_arena *kept, struct way w)
 {
     const struct opt *o = run->opt;
     struct as_config *cfg = as_config_copy(run->config);
@@ -90,9 +89,7 @@ static struct found measure(const struct as_study_run *run, struct way w)
     walk(&pass, w.window);
     f.n = store.n;
     f.bytes = (double)pass.bytes;
-    f.g = malloc(as_size((size_t)store.n, sizeof *f.g));
-    if (!f.g)
-        as_fail(AS_NO_MEMORY, "no memory for a gradient of %td numbers", store.n);
+    f.g = as_arena_take(kept, as_size((size_t)store.n, sizeof *f.g));
     for (ptrdiff_t i = 0; i < f.n; i++)
         f.g[i] = (double)store.dw[i];
     as_trainer_free(tr);
@@ -128,12 +125,13 @@ static double apart(const struct found *f, const struct found *b)
 static void run(struct as_study_run *run)
 {
     const struct opt *o = run->opt;
-    struct found bptt = measure(run, (struct way){ 1, o->delay, 0, false });
-    struct found rtrl = measure(run, (struct way){ 1, o->delay, 1, true });
-    struct found whole = measure(run, (struct way){ 1, o->delay, 1 << 20, false });
-    struct found cut = measure(run, (struct way){ 1, o->delay, o->window, false });
-    struct found bptt2 = measure(run, (struct way){ 2, o->delay, 0, false });
-    struct found rtrl2 = measure(run, (struct way){ 2, o->delay, 1, true });
+    struct as_arena *kept = as_arena_new();
+    struct found bptt = measure(run, kept, (struct way){ 1, o->delay, 0, false });
+    struct found rtrl = measure(run, kept, (struct way){ 1, o->delay, 1, true });
+    struct found whole = measure(run, kept, (struct way){ 1, o->delay, 1 << 20, false });
+    struct found cut = measure(run, kept, (struct way){ 1, o->delay, o->window, false });
+    struct found bptt2 = measure(run, kept, (struct way){ 2, o->delay, 0, false });
+    struct found rtrl2 = measure(run, kept, (struct way){ 2, o->delay, 1, true });
 
     /* A difference of exactly zero is that of a double, for scales that are logarithms. */
     run->record(run->ctx, "rtrl_error", fmax(largest(&rtrl, &bptt), 1e-16));
@@ -142,12 +140,7 @@ static void run(struct as_study_run *run)
     run->record(run->ctx, "two_layer_error", apart(&rtrl2, &bptt2));
     run->record(run->ctx, "rtrl_bytes", rtrl.bytes);
     run->record(run->ctx, "bptt_bytes", bptt.bytes);
-    free(bptt.g);
-    free(rtrl.g);
-    free(whole.g);
-    free(cut.g);
-    free(bptt2.g);
-    free(rtrl2.g);
+    as_arena_free(kept);
 }
 
 static const struct as_study study = {
