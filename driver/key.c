@@ -118,6 +118,10 @@ int key_plugins(const struct as_config *cfg, const struct as_entry ***files)
             add_words(&f, "objective", text);
         else if (!strcmp(key, "study"))
             add_words(&f, "study", text);
+        else if (begins(key, "study")) {             /* its options may name what it trains with: study.rule = muon */
+            add_words(&f, "rule", text);
+            add_words(&f, "objective", text);
+        }
         else if (!begins(key, "data") && !begins(key, "train") && !begins(key, "valid") && !begins(key, "test")
                  && is_slot_key(key))
             add_layer(&f, cfg, key, text);

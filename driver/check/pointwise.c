@@ -22,10 +22,10 @@ static void one_form(struct check_run *r, const struct check_case *c, const stru
     h.edit = edit_one;
     h.ctx = &at;
     if (f->batch * f->time > 1 && check_run_form(r, c, &g, &want)) {
-        size_t inner = want.n / (size_t)(f->batch * f->time);
+        size_t n = want.end[0], inner = n / (size_t)(f->batch * f->time);    /* the first output */
 
         if (check_run_form(r, c, &h, &got) && want.rank > 2)
-            for (size_t i = 0; i < want.n; i++) {
+            for (size_t i = 0; i < n; i++) {
                 check_did(r);
                 if (i / inner == (size_t)at || want.value[i] == got.value[i])
                     continue;
