@@ -10,21 +10,16 @@
 #define ASSAY_CHUNK_H
 
 #include <assay/kernel.h>
+#include <assay/lanes.h>
 #include <assay/layer.h>
 #include <assay/parallel.h>
 #include <stdint.h>
 #include <string.h>
 
-#if ASSAY_LEVEL == 2
-enum { LANE = 16, TILE_ROWS = 8 };           /* a product's tile: TILE_ROWS by two registers */
-#elif ASSAY_LEVEL == 1
-enum { LANE = 8, TILE_ROWS = 4 };
-#else
-enum { LANE = 4, TILE_ROWS = 4 };
-#endif
+enum { LANE = AS_LANES, TILE_ROWS = LANE == 16 ? 8 : 4 };   /* a product's tile: TILE_ROWS by two registers */
 enum { CHUNK = 64, WIDE = 16 };              /* steps of a chunk; widths are rounded up to WIDE */
 
-typedef float vec __attribute__((vector_size(LANE * sizeof(float))));
+typedef as_lanes vec;
 typedef int32_t ivec __attribute__((vector_size(LANE * sizeof(int32_t))));
 
 #if defined(__clang__)
@@ -58,18 +53,7 @@ INLINED vec load(const float *p)
 INLINED void store(float *p, vec v) { memcpy(p, &v, sizeof v); }
 INLINED vec all(float a) { return a - (vec){ 0 }; }
 
-INLINED vec fma_of(vec a, vec b, vec c)
-{
-#if ASSAY_LEVEL > 0
-    vec r;
-
-    for (int l = 0; l < LANE; l++)
-        r[l] = AS_FMA(a[l], b[l], c[l]);
-    return r;
-#else
-    return a * b + c;
-#endif
-}
+INLINED vec fma_of(vec a, vec b, vec c) { return as_lanes_fma(a, b, c); }
 
 /* --- products ---------------------------------------------------------------------------------------------- */
 

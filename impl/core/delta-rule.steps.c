@@ -5,6 +5,7 @@
  * products of the chunked form are too small to pay for themselves.
  */
 #include <assay/kernel.h>
+#include <assay/lanes.h>
 #include <assay/layer.h>
 #include <assay/parallel.h>
 #include <string.h>
@@ -40,8 +41,7 @@ static void plan(struct as_room *r)
 
 /* Eight values side by side: the compiler's vectors, so that short inner loops are not unrolled into scalars.
  * A state row of dv <= 16 values is one or two of them; lanes beyond dv hold zeros. */
-typedef float lane8 __attribute__((vector_size(32)));
-#pragma GCC diagnostic ignored "-Wpsabi"     /* everything that passes one is inlined: no call, no ABI */
+typedef as_eight lane8;
 #define INLINE static inline __attribute__((always_inline))
 #if defined(__clang__)
 #define UNROLLED _Pragma("unroll")
@@ -79,19 +79,7 @@ INLINE float sum8(lane8 v)
     return w[0] + w[1];
 }
 
-/* a * b + c lane by lane, one instruction where the level has it. */
-INLINE lane8 fma8(lane8 a, lane8 b, lane8 c)
-{
-#if ASSAY_LEVEL > 0
-    lane8 r;
-
-    for (int l = 0; l < 8; l++)
-        r[l] = AS_FMA(a[l], b[l], c[l]);
-    return r;
-#else
-    return a * b + c;
-#endif
-}
+INLINE lane8 fma8(lane8 a, lane8 b, lane8 c) { return as_eight_fma(a, b, c); }
 
 INLINE lane8 all(float a) { return a - (lane8){ 0 }; }
 

@@ -9,20 +9,16 @@
 #define ASSAY_SOFTMAX_ATTENTION_VECTOR_H
 
 #include <assay/kernel.h>
+#include <assay/lanes.h>
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
 
-#if ASSAY_LEVEL == 2
-enum { LANE = 16, TILE_ROWS = 8, TILE_WIDE = 2 };          /* a product's tile: accumulators that fit the registers */
-#elif ASSAY_LEVEL == 1
-enum { LANE = 8, TILE_ROWS = 4, TILE_WIDE = 3 };
-#else
-enum { LANE = 4, TILE_ROWS = 4, TILE_WIDE = 2 };
-#endif
+enum { LANE = AS_LANES };
+enum { TILE_ROWS = LANE == 16 ? 8 : 4, TILE_WIDE = LANE == 8 ? 3 : 2 };    /* a product's tile: accumulators that fit */
 enum { LANES = 64, DEPTH = LANES };                        /* columns and rows of a tile */
 
-typedef float vec __attribute__((vector_size(LANE * sizeof(float))));
+typedef as_lanes vec;
 typedef uint32_t bits __attribute__((vector_size(LANE * sizeof(float))));
 typedef float quad __attribute__((vector_size(4 * sizeof(float))));
 
@@ -53,17 +49,7 @@ static inline void store4(float *p, quad v) { memcpy(p, &v, sizeof v); }
 static inline vec all(float a) { return a - (vec){ 0 }; }
 static inline quad all4(float a) { return a - (quad){ 0 }; }
 
-static inline vec fma_of(vec a, vec b, vec c)
-{
-#if ASSAY_LEVEL > 0
-    vec r;
-    for (int l = 0; l < LANE; l++)
-        r[l] = AS_FMA(a[l], b[l], c[l]);
-    return r;
-#else
-    return a * b + c;
-#endif
-}
+static inline vec fma_of(vec a, vec b, vec c) { return as_lanes_fma(a, b, c); }
 
 /* most = max(most, a, b, c, d): loops over memory, for in them compilers know the maximum. most where one is NaN. */
 static inline void raise(float *most, const float *a, const float *b, const float *c, const float *d)
