@@ -14,12 +14,11 @@
  *     dbeta = du . (v - e)    dv_t = beta du         de = -beta du       dS' = dS_t + k_t^T de
  *     dg_t = <dS', S'>        dS_{t-1} = a_t dS'     (e = k_t S')
  */
-#include <assay/layer.h>
-#include <string.h>
+#include "memory.h"
+
 #include <tgmath.h>
 
-enum { Q, K, V, BETA, G, PORTS };            /* q, k (batch, time, heads, dk), v (.., dv), beta, g (batch, time, heads) */
-enum { S };
+enum { BETA = V + 1, G, PORTS };             /* beta, g (batch, time, heads) */
 
 static const char *const ports[] = { "q", "k", "v", "beta", "g", NULL };
 static const struct as_sample samples[] = {
@@ -36,15 +35,6 @@ static const char *check(const void *opt, int n_in, const struct as_spec *in)
         if (in[i].dtype != AS_REALS || in[i].rank != (i < BETA ? 4 : 3) || in[i].dim[2] != in[Q].dim[2])
             return "the delta rule takes q, k, v as (batch, time, heads, width) and beta, g as (batch, time, heads)";
     return in[K].dim[3] == in[Q].dim[3] ? NULL : "q and k of the delta rule have the same width";
-}
-
-static void plan(struct as_plan *p)
-{
-    ptrdiff_t out[] = { AS_ANY, AS_ANY, p->in[V].dim[2], p->in[V].dim[3] };
-    ptrdiff_t state[] = { AS_ANY, p->in[K].dim[2], p->in[K].dim[3], p->in[V].dim[3] };
-
-    as_output(p, 0, 4, out);
-    as_state(p, S, "S", (struct as_init){ .spread = AS_ZERO }, 4, state);
 }
 
 /* One step of one field, (batch, heads, 1, width) or (batch, heads, 1, 1). */
@@ -86,48 +76,10 @@ static struct as_node *graph(struct as_graph *g, struct as_node *q)
 
 /* --- ref: step by step, every state kept for the way back -------------------------------------------------- */
 
-struct size { ptrdiff_t batch, time, heads, dk, dv; };
-
-static struct size size_of(const struct as_spec *in)
-{
-    return (struct size){ in[Q].dim[0], in[Q].dim[1], in[Q].dim[2], in[Q].dim[3], in[V].dim[3] };
-}
-
-enum { STATES };                             /* saved: (batch, heads, time + 1, dk, dv), S_0 = 0 first */
-enum { SCRATCH_S = 0, SCRATCH_U };
-
 static void ref_plan(struct as_room *r)
 {
-    struct size z = size_of(r->in);
-    size_t s = as_size((size_t)z.dk, (size_t)z.dv);
-
-    if (r->gradients)
-        r->saved[STATES] = as_size(as_size(s, (size_t)(z.batch * z.heads)), (size_t)(z.time + 1));
-    r->scratch[SCRATCH_S] = 2 * s;
-    r->scratch[SCRATCH_U] = 2 * (size_t)z.dv;
-}
-
-/* S <- a S; u = beta (v - k S); S <- S + k^T u; o = q S. u: scratch (dv). o may be NULL. */
-static void advance(ptrdiff_t dk, ptrdiff_t dv, const real *q, const real *k, const real *v, real beta, real a,
-                    real *s, real *u, real *o)
-{
-    for (ptrdiff_t j = 0; j < dv; j++)
-        u[j] = v[j];
-    for (ptrdiff_t i = 0; i < dk; i++)
-        for (ptrdiff_t j = 0; j < dv; j++) {
-            s[i * dv + j] *= a;
-            u[j] -= k[i] * s[i * dv + j];
-        }
-    for (ptrdiff_t j = 0; j < dv; j++)
-        u[j] *= beta;
-    if (o)
-        memset(o, 0, (size_t)dv * sizeof *o);
-    for (ptrdiff_t i = 0; i < dk; i++)
-        for (ptrdiff_t j = 0; j < dv; j++) {
-            s[i * dv + j] += k[i] * u[j];
-            if (o)
-                o[j] += q[i] * s[i * dv + j];
-        }
+    memory_room(r);
+    r->scratch[SCRATCH_STEP] = 2 * (size_t)memory_of(r->in).dv;
 }
 
 static real decay(const struct as_call *c, ptrdiff_t position)
@@ -135,36 +87,33 @@ static real decay(const struct as_call *c, ptrdiff_t position)
     return c->n_in > G ? exp(c->x[G][position]) : R(1.0);
 }
 
-static void ref_forward(const struct as_call *c)
+static void advance(const struct as_call *c, struct memory z, ptrdiff_t p, real *s)
 {
-    struct size z = size_of(c->in);
-    ptrdiff_t ss = z.dk * z.dv;
-    real *s = c->scratch[SCRATCH_S], *u = c->scratch[SCRATCH_U];
+    const real *q = c->x[Q] + p * z.dk, *k = c->x[K] + p * z.dk, *v = c->x[V] + p * z.dv;
+    real a = decay(c, p), beta = c->x[BETA][p], *u = c->scratch[SCRATCH_STEP], *o = c->y + p * z.dv;
 
-    for (ptrdiff_t b = 0; b < z.batch; b++)
-        for (ptrdiff_t h = 0; h < z.heads; h++) {
-            real *all = c->saved ? (real *)c->saved[STATES] + (b * z.heads + h) * (z.time + 1) * ss : NULL;
-
-            memset(s, 0, (size_t)ss * sizeof *s);
-            if (all)
-                memcpy(all, s, (size_t)ss * sizeof *s);
-            for (ptrdiff_t t = 0; t < z.time; t++) {
-                ptrdiff_t p = (b * z.time + t) * z.heads + h;
-
-                advance(z.dk, z.dv, c->x[Q] + p * z.dk, c->x[K] + p * z.dk, c->x[V] + p * z.dv, c->x[BETA][p],
-                        decay(c, p), s, u, c->y + p * z.dv);
-                if (all)
-                    memcpy(all + (t + 1) * ss, s, (size_t)ss * sizeof *s);
-            }
+    for (ptrdiff_t j = 0; j < z.dv; j++)
+        u[j] = v[j];
+    for (ptrdiff_t i = 0; i < z.dk; i++)
+        for (ptrdiff_t j = 0; j < z.dv; j++) {
+            s[i * z.dv + j] *= a;
+            u[j] -= k[i] * s[i * z.dv + j];
+        }
+    for (ptrdiff_t j = 0; j < z.dv; j++)
+        u[j] *= beta;
+    memset(o, 0, (size_t)z.dv * sizeof *o);
+    for (ptrdiff_t i = 0; i < z.dk; i++)
+        for (ptrdiff_t j = 0; j < z.dv; j++) {
+            s[i * z.dv + j] += k[i] * u[j];
+            o[j] += q[i] * s[i * z.dv + j];
         }
 }
 
-/* The way back through one step. before, after: S_{t-1}, S_t; ds: dS_t, becomes dS_{t-1}; e, du: scratch (dv). */
-static void retreat(const struct as_call *c, struct size z, ptrdiff_t p, const real *before, const real *after,
-                    real *ds, real *e, real *du)
+static void retreat(const struct as_call *c, struct memory z, ptrdiff_t p, const real *before, const real *after,
+                    real *ds)
 {
     const real *q = c->x[Q] + p * z.dk, *k = c->x[K] + p * z.dk, *v = c->x[V] + p * z.dv, *dy = c->dy + p * z.dv;
-    real a = decay(c, p), beta = c->x[BETA][p], dg = 0, dbeta = 0;
+    real a = decay(c, p), beta = c->x[BETA][p], dg = 0, dbeta = 0, *e = c->scratch[SCRATCH_STEP], *du = e + z.dv;
 
     for (ptrdiff_t j = 0; j < z.dv; j++)
         e[j] = du[j] = 0;
@@ -205,41 +154,15 @@ static void retreat(const struct as_call *c, struct size z, ptrdiff_t p, const r
         c->dx[G][p] += dg;
 }
 
-static void ref_backward(const struct as_call *c)
-{
-    struct size z = size_of(c->in);
-    ptrdiff_t ss = z.dk * z.dv;
-    real *ds = c->scratch[SCRATCH_S], *e = c->scratch[SCRATCH_U], *du = e + z.dv;
-
-    for (ptrdiff_t b = 0; b < z.batch; b++)
-        for (ptrdiff_t h = 0; h < z.heads; h++) {
-            const real *all = (const real *)c->saved[STATES] + (b * z.heads + h) * (z.time + 1) * ss;
-
-            memset(ds, 0, (size_t)ss * sizeof *ds);
-            for (ptrdiff_t t = z.time - 1; t >= 0; t--)
-                retreat(c, z, (b * z.time + t) * z.heads + h, all + t * ss, all + (t + 1) * ss, ds, e, du);
-        }
-}
-
-static void ref_step(const struct as_call *c)
-{
-    ptrdiff_t batch = c->in[Q].dim[0], heads = c->in[Q].dim[2], dk = c->in[Q].dim[3], dv = c->in[V].dim[3];
-    real *u = c->scratch[SCRATCH_U];
-
-    for (ptrdiff_t p = 0; p < batch * heads; p++)
-        advance(dk, dv, c->x[Q] + p * dk, c->x[K] + p * dk, c->x[V] + p * dv, c->x[BETA][p], decay(c, p),
-                c->state[S] + p * dk * dv, u, c->y + p * dv);
-}
+static void ref_forward(const struct as_call *c) { memory_forward(c, advance); }
+static void ref_backward(const struct as_call *c) { memory_backward(c, retreat); }
+static void ref_step(const struct as_call *c) { memory_step(c, advance); }
 
 static struct as_cost cost(const void *opt, int n_in, const struct as_spec *in)
 {
-    struct size z = size_of(in);
-    double steps = (double)z.batch * (double)z.time * (double)z.heads;
-
     (void)opt;
     (void)n_in;
-    return (struct as_cost){ .flop = steps * 6.0 * (double)z.dk * (double)z.dv,
-                             .bytes = steps * 4.0 * (2.0 * (double)z.dk + 2.0 * (double)z.dv) };
+    return memory_cost(in, 6, 0);
 }
 
 static const struct as_variant variant = {
@@ -251,7 +174,7 @@ static const struct as_variant variant = {
     .ports = ports, .samples = samples,
     .promises = AS_CAUSAL | AS_PADDING_SAFE,
     .check = check,
-    .plan = plan,
+    .plan = memory_plan,
     .graph = graph,
     .cost = cost,
 };

@@ -17,19 +17,10 @@
  * work enough to run side by side, so chunks need not. States at the chunks' starts, R and nothing else are kept; L
  * and A are made again on the way back. A chunk's numbers depend on sizes only, so any team gives the same bits.
  */
-#include "chunk.h"
+#include "chunk-rows.h"
 
-enum { Q, K, V, BETA, G };
-enum { STATES, NEW };                        /* kept: S (batch, heads, chunks, dk, dv), R (batch, heads, chunks, C, dv) */
-
-struct size { ptrdiff_t batch, time, heads, dk, dv, chunks, kw, vw; };   /* kw, vw: widths rounded up */
-
-static struct size size_of(const struct as_spec *in)
-{
-    ptrdiff_t time = in[Q].dim[1], dk = in[Q].dim[3], dv = in[V].dim[3];
-
-    return (struct size){ in[Q].dim[0], time, in[Q].dim[2], dk, dv, up(time, CHUNK) / CHUNK, up(dk, WIDE), up(dv, WIDE) };
-}
+enum { BETA = V + 1, G };
+enum { NEW = STATES + 1 };                   /* kept: R (batch, heads, chunks, C, vw) */
 
 /* Scratch of one lane, and where a chunk stands. kb, qb, kd: e^b K, e^b Q, e^{b_C - b} K; without decay K and Q. */
 struct space {
@@ -49,9 +40,9 @@ static size_t space_size(struct size z)
                     CHUNK * (z.kw > z.vw ? z.kw : z.vw) + VECTORS * CHUNK);
 }
 
-static struct space space_at(const struct as_call *c, struct size z, ptrdiff_t lane)
+static struct space space_at(const struct as_call *c, struct size z, float *p)
 {
-    float *p = (float *)c->scratch[0] + (size_t)lane * space_size(z), *square[SQUARES], *key[KEYS], *value[VALUES];
+    float *square[SQUARES], *key[KEYS], *value[VALUES];
     struct space w;
 
     for (int i = 0; i < SQUARES; i++)
@@ -74,33 +65,21 @@ static struct space space_at(const struct as_call *c, struct size z, ptrdiff_t l
     return w;
 }
 
-/* Rows (batch times heads) are dealt to at most 16 lanes; each lane has one scratch, warm from row to row. */
-static ptrdiff_t lanes(struct size z) { return least(z.batch * z.heads, 16); }
-
 static void plan(struct as_room *r)
 {
     struct size z = size_of(r->in);
-    size_t chunks = as_size(as_size((size_t)z.batch, (size_t)z.heads), (size_t)z.chunks);
 
-    if (r->gradients) {
-        r->saved[STATES] = as_size(chunks, (size_t)(z.kw * z.vw));
-        r->saved[NEW] = as_size(chunks, (size_t)(CHUNK * z.vw));
-    }
-    r->scratch[0] = as_size((size_t)lanes(z), space_size(z));
+    plan_rows(r, z, space_size(z));
+    if (r->gradients)
+        r->saved[NEW] = as_size(all_chunks(z), (size_t)(CHUNK * z.vw));
 }
 
 /* One chunk of one head. Row i of q is q + i ldk. */
 struct piece { const float *q, *k, *v, *beta, *g; ptrdiff_t at, n, ldk, ldv, ldh; };
 
-/* Steps of a sequence that are worked on: what stands in the padding is neither read nor given anything but 0. */
-static ptrdiff_t steps_of(const struct as_call *c, struct size z, ptrdiff_t row)
-{
-    return c->length ? c->length[row / z.heads] : z.time;
-}
-
 static struct piece piece_at(const struct as_call *c, struct size z, ptrdiff_t row, ptrdiff_t t0)
 {
-    ptrdiff_t p = (row / z.heads * z.time + t0) * z.heads + row % z.heads;
+    ptrdiff_t p = place_of(z, row, t0);
 
     return (struct piece){ .q = c->x[Q] + p * z.dk, .k = c->x[K] + p * z.dk, .v = c->x[V] + p * z.dv,
                            .beta = c->x[BETA] + p, .g = c->n_in > G ? c->x[G] + p : NULL, .at = p,
@@ -239,8 +218,9 @@ static void forward_chunk(const struct as_call *c, struct size z, struct piece p
     product(WHOLE, z.kw, d, n, flipped(w.kd, z.kw), (struct right){ w.n, d }, (struct result){ w.s, d }, true);
 }
 
-static void forward_row(const struct as_call *c, struct size z, struct space w, ptrdiff_t row)
+static void forward_row(const struct as_call *c, struct size z, float *scratch, ptrdiff_t row)
 {
+    struct space w = space_at(c, z, scratch);
     ptrdiff_t ss = z.kw * z.vw, steps = steps_of(c, z, row);
 
     memset(w.s, 0, (size_t)ss * sizeof *w.s);
@@ -249,31 +229,20 @@ static void forward_row(const struct as_call *c, struct size z, struct space w, 
             memcpy((float *)c->saved[STATES] + at * ss, w.s, (size_t)ss * sizeof *w.s);
         forward_chunk(c, z, piece_at(c, z, row, t0), w, c->saved ? (float *)c->saved[NEW] + at * CHUNK * z.vw : w.r);
     }
-    for (ptrdiff_t t = steps; t < z.time; t++)
-        memset(c->y + piece_at(c, z, row, t).at * z.dv, 0, (size_t)z.dv * sizeof *c->y);
+    clear_rest(c, z, row);
 }
 
-static double work(struct size z)
+/* Of a step of a head. */
+static double flop(struct size z)
 {
-    return (double)z.batch * (double)z.heads * (double)z.time *
-           (6.0 * (double)(z.dk * z.dv) + (double)CHUNK * (double)(2 * z.dk + 2 * z.dv)) / 8;
-}
-
-static void forward_lane(void *ctx, ptrdiff_t lane)
-{
-    const struct as_call *c = ctx;
-    struct size z = size_of(c->in);
-    struct space w = space_at(c, z, lane);
-
-    for (ptrdiff_t row = lane; row < z.batch * z.heads; row += lanes(z))
-        forward_row(c, z, w, row);
+    return 6.0 * (double)(z.dk * z.dv) + (double)CHUNK * (double)(2 * z.dk + 2 * z.dv);
 }
 
 static void forward(const struct as_call *c)
 {
     struct size z = size_of(c->in);
 
-    as_parallel(lanes(z), work(z), forward_lane, (void *)c);
+    run_rows(c, space_size(z), flop(z), forward_row);
 }
 
 /* --- the way back ------------------------------------------------------------------------------------------ */
@@ -384,8 +353,9 @@ static void back_chunk(const struct as_call *c, struct size z, struct piece p, s
         c->dx[G][p.at + i * p.ldh] += w.dg[i] + through;
 }
 
-static void backward_row(const struct as_call *c, struct size z, struct space w, ptrdiff_t row)
+static void backward_row(const struct as_call *c, struct size z, float *scratch, ptrdiff_t row)
 {
+    struct space w = space_at(c, z, scratch);
     ptrdiff_t ss = z.kw * z.vw;
 
     memset(w.ds, 0, (size_t)ss * sizeof *w.ds);
@@ -395,21 +365,11 @@ static void backward_row(const struct as_call *c, struct size z, struct space w,
                    (const float *)c->saved[NEW] + (row * z.chunks + at) * CHUNK * z.vw);
 }
 
-static void backward_lane(void *ctx, ptrdiff_t lane)
-{
-    const struct as_call *c = ctx;
-    struct size z = size_of(c->in);
-    struct space w = space_at(c, z, lane);
-
-    for (ptrdiff_t row = lane; row < z.batch * z.heads; row += lanes(z))
-        backward_row(c, z, w, row);
-}
-
 static void backward(const struct as_call *c)
 {
     struct size z = size_of(c->in);
 
-    as_parallel(lanes(z), 3 * work(z), backward_lane, (void *)c);
+    run_rows(c, space_size(z), 3 * flop(z), backward_row);
 }
 
 static const struct as_impl chunk = {

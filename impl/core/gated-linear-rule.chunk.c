@@ -14,18 +14,9 @@
  * there a piece ends and F begins anew at 1, so a gate may be 0. Where it ends depends on the gates so far, not on
  * later ones. Only the states at the chunks' starts are kept for the way back.
  */
-#include "chunk.h"
+#include "chunk-rows.h"
 
-enum { Q, K, V, LOG_A };
-
-struct size { ptrdiff_t batch, time, heads, dk, dv, chunks, kw, vw; };   /* kw, vw: widths rounded up */
-
-static struct size size_of(const struct as_spec *in)
-{
-    ptrdiff_t time = in[Q].dim[1], dk = in[Q].dim[3], dv = in[V].dim[3];
-
-    return (struct size){ in[Q].dim[0], time, in[Q].dim[2], dk, dv, up(time, CHUNK) / CHUNK, up(dk, WIDE), up(dv, WIDE) };
-}
+enum { LOG_A = V + 1 };
 
 /* Scratch of one lane. */
 struct space {
@@ -46,9 +37,9 @@ static size_t space_size(struct size z)
                     CHUNK * (z.kw > z.vw ? z.kw : z.vw) + z.kw);
 }
 
-static struct space space_at(const struct as_call *c, struct size z, ptrdiff_t lane)
+static struct space space_at(struct size z, float *p)
 {
-    float *p = (float *)c->scratch[0] + (size_t)lane * space_size(z), *key[KEYS];
+    float *key[KEYS];
     struct space w;
 
     w.a = cut(&p, CHUNK * CHUNK);
@@ -67,32 +58,22 @@ static struct space space_at(const struct as_call *c, struct size z, ptrdiff_t l
     return w;
 }
 
-static ptrdiff_t lanes(struct size z) { return least(z.batch * z.heads, 16); }
-
 static void plan(struct as_room *r)
 {
     struct size z = size_of(r->in);
-    size_t chunks = as_size(as_size((size_t)z.batch, (size_t)z.heads), (size_t)z.chunks);
 
-    if (r->gradients)
-        r->saved[0] = as_size(chunks, (size_t)(z.kw * z.vw));
-    r->scratch[0] = as_size((size_t)lanes(z), space_size(z));
+    plan_rows(r, z, space_size(z));
 }
 
 /* One chunk of one head: position `at` of its first step, steps, and the distance of its rows. Before the first one S
  * is 0, and behind the last one dS: products with them are left out. */
 struct chunk { ptrdiff_t at, n, ldk, ldv; bool first, last; };
 
-static ptrdiff_t steps_of(const struct as_call *c, struct size z, ptrdiff_t row)
-{
-    return c->length ? c->length[row / z.heads] : z.time;
-}
-
 static struct chunk chunk_at(const struct as_call *c, struct size z, ptrdiff_t row, ptrdiff_t t0)
 {
     ptrdiff_t left = steps_of(c, z, row) - t0;
 
-    return (struct chunk){ .at = (row / z.heads * z.time + t0) * z.heads + row % z.heads, .n = least(CHUNK, left),
+    return (struct chunk){ .at = place_of(z, row, t0), .n = least(CHUNK, left),
                            .ldk = z.heads * z.dk, .ldv = z.heads * z.dv, .first = t0 == 0, .last = left <= CHUNK };
 }
 
@@ -370,8 +351,9 @@ static void ask_for_gradients(const struct as_call *c, struct size z, struct chu
     ask(c->dy + p.at * z.dv, p.ldv, p.n, z.dv);
 }
 
-static void forward_row(const struct as_call *c, struct size z, struct space w, ptrdiff_t row)
+static void forward_row(const struct as_call *c, struct size z, float *scratch, ptrdiff_t row)
 {
+    struct space w = space_at(z, scratch);
     ptrdiff_t ss = z.kw * z.vw, steps = steps_of(c, z, row);
 
     memset(w.s, 0, (size_t)ss * sizeof *w.s);
@@ -382,12 +364,12 @@ static void forward_row(const struct as_call *c, struct size z, struct space w, 
             ask_for(c, z, chunk_at(c, z, row, t0 + CHUNK));
         forward_chunk(c, z, chunk_at(c, z, row, t0), w);
     }
-    for (ptrdiff_t t = steps; t < z.time; t++)
-        memset(c->y + chunk_at(c, z, row, t).at * z.dv, 0, (size_t)z.dv * sizeof *c->y);
+    clear_rest(c, z, row);
 }
 
-static void backward_row(const struct as_call *c, struct size z, struct space w, ptrdiff_t row)
+static void backward_row(const struct as_call *c, struct size z, float *scratch, ptrdiff_t row)
 {
+    struct space w = space_at(z, scratch);
     ptrdiff_t ss = z.kw * z.vw;
 
     memset(w.ds, 0, (size_t)ss * sizeof *w.ds);
@@ -402,44 +384,24 @@ static void backward_row(const struct as_call *c, struct size z, struct space w,
     }
 }
 
-static void forward_lane(void *ctx, ptrdiff_t lane)
+/* Of a step of a head. */
+static double flop(struct size z)
 {
-    const struct as_call *c = ctx;
-    struct size z = size_of(c->in);
-    struct space w = space_at(c, z, lane);
-
-    for (ptrdiff_t row = lane; row < z.batch * z.heads; row += lanes(z))
-        forward_row(c, z, w, row);
-}
-
-static void backward_lane(void *ctx, ptrdiff_t lane)
-{
-    const struct as_call *c = ctx;
-    struct size z = size_of(c->in);
-    struct space w = space_at(c, z, lane);
-
-    for (ptrdiff_t row = lane; row < z.batch * z.heads; row += lanes(z))
-        backward_row(c, z, w, row);
-}
-
-static double work(struct size z)
-{
-    return (double)z.batch * (double)z.heads * (double)z.time *
-           (4.0 * (double)(z.dk * z.dv) + (double)CHUNK * (double)(2 * z.dk + z.dv)) / 8;
+    return 4.0 * (double)(z.dk * z.dv) + (double)CHUNK * (double)(2 * z.dk + z.dv);
 }
 
 static void forward(const struct as_call *c)
 {
     struct size z = size_of(c->in);
 
-    as_parallel(lanes(z), work(z), forward_lane, (void *)c);
+    run_rows(c, space_size(z), flop(z), forward_row);
 }
 
 static void backward(const struct as_call *c)
 {
     struct size z = size_of(c->in);
 
-    as_parallel(lanes(z), 3 * work(z), backward_lane, (void *)c);
+    run_rows(c, space_size(z), 3 * flop(z), backward_row);
 }
 
 static const struct as_impl chunked = {

@@ -10,18 +10,9 @@
  * of a weight may make it, nothing may be left of it.
  * Only the states at the chunks' starts are kept for the way back.
  */
-#include "chunk.h"
+#include "chunk-rows.h"
 
-enum { Q, K, V, G };
-
-struct size { ptrdiff_t batch, time, heads, dk, dv, chunks, kw, vw; };   /* kw, vw: widths rounded up */
-
-static struct size size_of(const struct as_spec *in)
-{
-    ptrdiff_t time = in[Q].dim[1], dk = in[Q].dim[3], dv = in[V].dim[3];
-
-    return (struct size){ in[Q].dim[0], time, in[Q].dim[2], dk, dv, up(time, CHUNK) / CHUNK, up(dk, WIDE), up(dv, WIDE) };
-}
+enum { G = V + 1 };
 
 /* Scratch of one lane. qb, kd: e^b Q, e^{b_C - b} K; without decay Q and K. */
 struct space {
@@ -41,9 +32,9 @@ static size_t space_size(struct size z)
                     CHUNK * (z.kw > z.vw ? z.kw : z.vw) + VECTORS * CHUNK);
 }
 
-static struct space space_at(const struct as_call *c, struct size z, ptrdiff_t lane)
+static struct space space_at(const struct as_call *c, struct size z, float *p)
 {
-    float *p = (float *)c->scratch[0] + (size_t)lane * space_size(z), *key[KEYS];
+    float *key[KEYS];
     struct space w;
 
     w.f = cut(&p, CHUNK * CHUNK);
@@ -65,32 +56,20 @@ static struct space space_at(const struct as_call *c, struct size z, ptrdiff_t l
     return w;
 }
 
-/* Rows (batch times heads) are dealt to at most 16 lanes; each lane has one scratch, warm from row to row. */
-static ptrdiff_t lanes(struct size z) { return least(z.batch * z.heads, 16); }
-
 static void plan(struct as_room *r)
 {
     struct size z = size_of(r->in);
-    size_t chunks = as_size(as_size((size_t)z.batch, (size_t)z.heads), (size_t)z.chunks);
 
-    if (r->gradients)
-        r->saved[0] = as_size(chunks, (size_t)(z.kw * z.vw));
-    r->scratch[0] = as_size((size_t)lanes(z), space_size(z));
+    plan_rows(r, z, space_size(z));
 }
 
 /* One chunk of one head. Row i of q is q + i ldk. Before the first one S is 0, and behind the last one dS: products with
  * them are left out. */
 struct piece { const float *q, *k, *v, *g; ptrdiff_t at, n, ldk, ldv, ldh; bool first, last; };
 
-/* Steps of a sequence that are worked on: what stands in the padding is neither read nor given anything but 0. */
-static ptrdiff_t steps_of(const struct as_call *c, struct size z, ptrdiff_t row)
-{
-    return c->length ? c->length[row / z.heads] : z.time;
-}
-
 static struct piece piece_at(const struct as_call *c, struct size z, ptrdiff_t row, ptrdiff_t t0)
 {
-    ptrdiff_t p = (row / z.heads * z.time + t0) * z.heads + row % z.heads, left = steps_of(c, z, row) - t0;
+    ptrdiff_t p = place_of(z, row, t0), left = steps_of(c, z, row) - t0;
 
     return (struct piece){ .q = c->x[Q] + p * z.dk, .k = c->x[K] + p * z.dk, .v = c->x[V] + p * z.dv,
                            .g = c->n_in > G ? c->x[G] + p : NULL, .at = p,
@@ -161,8 +140,9 @@ static void ask_for_gradients(const struct as_call *c, struct piece p, struct si
     ask(c->dy + p.at * z.dv, p.ldv, p.n, z.dv);
 }
 
-static void forward_row(const struct as_call *c, struct size z, struct space w, ptrdiff_t row)
+static void forward_row(const struct as_call *c, struct size z, float *scratch, ptrdiff_t row)
 {
+    struct space w = space_at(c, z, scratch);
     ptrdiff_t ss = z.kw * z.vw, steps = steps_of(c, z, row);
 
     memset(w.s, 0, (size_t)ss * sizeof *w.s);
@@ -173,8 +153,7 @@ static void forward_row(const struct as_call *c, struct size z, struct space w, 
             ask_for(piece_at(c, z, row, t0 + CHUNK), z);
         forward_chunk(c, z, piece_at(c, z, row, t0), w);
     }
-    for (ptrdiff_t t = steps; t < z.time; t++)
-        memset(c->y + piece_at(c, z, row, t).at * z.dv, 0, (size_t)z.dv * sizeof *c->y);
+    clear_rest(c, z, row);
 }
 
 /* dA over its triangle: scaled by the decays for q and k, and to g. Rows from the last to the first; below_j: what
@@ -267,8 +246,9 @@ static void back_chunk(const struct as_call *c, struct size z, struct piece p, s
         c->dx[G][p.at + i * p.ldh] += w.dg[i] + through;
 }
 
-static void backward_row(const struct as_call *c, struct size z, struct space w, ptrdiff_t row)
+static void backward_row(const struct as_call *c, struct size z, float *scratch, ptrdiff_t row)
 {
+    struct space w = space_at(c, z, scratch);
     ptrdiff_t ss = z.kw * z.vw;
 
     memset(w.ds, 0, (size_t)ss * sizeof *w.ds);
@@ -283,44 +263,24 @@ static void backward_row(const struct as_call *c, struct size z, struct space w,
     }
 }
 
-static void forward_lane(void *ctx, ptrdiff_t lane)
+/* Of a step of a head. */
+static double flop(struct size z)
 {
-    const struct as_call *c = ctx;
-    struct size z = size_of(c->in);
-    struct space w = space_at(c, z, lane);
-
-    for (ptrdiff_t row = lane; row < z.batch * z.heads; row += lanes(z))
-        forward_row(c, z, w, row);
-}
-
-static void backward_lane(void *ctx, ptrdiff_t lane)
-{
-    const struct as_call *c = ctx;
-    struct size z = size_of(c->in);
-    struct space w = space_at(c, z, lane);
-
-    for (ptrdiff_t row = lane; row < z.batch * z.heads; row += lanes(z))
-        backward_row(c, z, w, row);
-}
-
-static double work(struct size z)
-{
-    return (double)z.batch * (double)z.heads * (double)z.time *
-           (4.0 * (double)(z.dk * z.dv) + (double)CHUNK * (double)(z.dk + z.dv)) / 8;
+    return 4.0 * (double)(z.dk * z.dv) + (double)CHUNK * (double)(z.dk + z.dv);
 }
 
 static void forward(const struct as_call *c)
 {
     struct size z = size_of(c->in);
 
-    as_parallel(lanes(z), work(z), forward_lane, (void *)c);
+    run_rows(c, space_size(z), flop(z), forward_row);
 }
 
 static void backward(const struct as_call *c)
 {
     struct size z = size_of(c->in);
 
-    as_parallel(lanes(z), 3 * work(z), backward_lane, (void *)c);
+    run_rows(c, space_size(z), 3 * flop(z), backward_row);
 }
 
 static const struct as_impl chunk = {
