@@ -25,3 +25,10 @@ struct as_node *as_graph_conv(struct as_graph *g, int place, int state, struct a
     as_graph_state_set(g, state, as_slice(g->t, all, 1, x->dim[1], past));
     return y;
 }
+
+struct as_node *as_graph_conv_silu(struct as_graph *g, int place, int state, struct as_node *x)
+{
+    if (g->streaming)
+        return as_silu(g->t, as_graph_conv(g, place, state, x));
+    return as_conv_silu(g->t, x, as_w(g, place));
+}

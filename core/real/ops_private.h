@@ -33,6 +33,7 @@ enum { AS_CUT = 1 << 14, AS_BLOCK = 256 };      /* numbers a piece; numbers a bu
 #define as_op_add AS_REAL(as_op_add)
 #define as_op_add_here AS_REAL(as_op_add_here)
 #define as_op_reduce AS_REAL(as_op_reduce)
+#define as_op_unary AS_REAL(as_op_unary)
 
 /* "(2, 3, 4)", from as_say(). */
 const char *as_op_dims(const struct as_node *a);
@@ -53,6 +54,10 @@ real as_op_top(ptrdiff_t n, const real *x);
 void as_op_shift(ptrdiff_t n, const real *x, real by, real *y);
 void as_op_more(ptrdiff_t n, const real *x, real factor, real *y, bool fresh);
 void as_op_weigh(ptrdiff_t n, const real *p, const real *g, real by, real *y, bool fresh);
+
+/* The loops of an element-wise operator; name: enum as_unary_name of kernel/unary.h. */
+struct as_unary;
+const struct as_unary *as_op_unary(int name);
 
 /* Rows in pieces of about AS_CUT numbers: run(ctx, from, to) for from <= row < to. cost: operations a number. */
 void as_op_rows(ptrdiff_t rows, ptrdiff_t width, double cost, void (*run)(void *ctx, ptrdiff_t from, ptrdiff_t to),

@@ -14,6 +14,8 @@
 #define LOOPS as_unary_loops()
 #endif
 
+const struct as_unary *as_op_unary(int name) { return LOOPS[name]; }
+
 struct run { const struct as_unary *op; const real *x, *dy; real *y, *dx; const double *a; bool fresh; };
 
 static void value_run(void *ctx, ptrdiff_t from, ptrdiff_t to)

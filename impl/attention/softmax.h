@@ -97,7 +97,7 @@ static struct as_node *branch(struct as_graph *g, struct as_node *x, int w, int 
     ptrdiff_t dims[] = { x->dim[0], x->dim[1], o->heads, -1 };
 
     if (o->conv)
-        y = as_silu(g->t, as_graph_conv(g, conv, past, y));
+        y = as_graph_conv_silu(g, conv, past, y);
     return as_reshape(g->t, y, 4, dims);
 }
 

@@ -91,9 +91,11 @@ static struct as_node *branch(struct as_graph *g, struct as_node *x, int w, int 
     struct as_node *y = as_linear(g->t, x, as_w(g, w), NULL);
     ptrdiff_t dims[] = { x->dim[0], x->dim[1], o->heads, -1 };
 
-    if (o->conv)
+    if (o->conv && o->act == 0)
+        y = as_graph_conv_silu(g, conv, past, y);
+    else if (o->conv)
         y = as_graph_conv(g, conv, past, y);
-    if (o->act == 0)
+    else if (o->act == 0)
         y = as_silu(g->t, y);
     return as_reshape(g->t, y, 4, dims);
 }

@@ -52,7 +52,7 @@ static inline struct as_node *short_conv(struct as_graph *g, struct as_node *x)
 {
     if (!((const struct branch *)g->opt)->conv)
         return x;
-    return as_silu(g->t, as_graph_conv(g, CONV, PAST, x));
+    return as_graph_conv_silu(g, CONV, PAST, x);
 }
 
 static inline struct as_node *drop(struct as_graph *g, struct as_node *x, uint64_t which)

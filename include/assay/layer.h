@@ -134,6 +134,7 @@ struct as_graph {
 #define as_graph_statistic AS_REAL(as_graph_statistic)
 #define as_graph_position AS_REAL(as_graph_position)
 #define as_graph_conv AS_REAL(as_graph_conv)
+#define as_graph_conv_silu AS_REAL(as_graph_conv_silu)
 #define as_plan_conv AS_REAL(as_plan_conv)
 
 struct as_node *as_w(struct as_graph *g, int place);                     /* a weight, as declared in plan */
@@ -157,6 +158,7 @@ ptrdiff_t as_graph_position(const struct as_graph *g);                   /* time
  * last kernel - 1 inputs. */
 void as_plan_conv(struct as_plan *p, int place, int state, const char *name, ptrdiff_t width, ptrdiff_t kernel);
 struct as_node *as_graph_conv(struct as_graph *g, int place, int state, struct as_node *x);
+struct as_node *as_graph_conv_silu(struct as_graph *g, int place, int state, struct as_node *x); /* silu of it */
 
 /* --- implementations ------------------------------------------------------------------------------------- */
 

@@ -166,6 +166,7 @@ struct as_node *as_scatter_add(struct as_tape *t, struct as_node *a, struct as_n
 #define as_conv1d AS_REAL(as_conv1d)
 #define as_conv2d AS_REAL(as_conv2d)
 #define as_conv_causal AS_REAL(as_conv_causal)
+#define as_conv_silu AS_REAL(as_conv_silu)
 #define as_scan AS_REAL(as_scan)
 #define as_scan_complex AS_REAL(as_scan_complex)
 #define as_dropout AS_REAL(as_dropout)
@@ -178,6 +179,8 @@ struct as_node *as_conv1d(struct as_tape *t, struct as_node *x, struct as_node *
 struct as_node *as_conv2d(struct as_tape *t, struct as_node *x, struct as_node *w, struct as_node *bias, struct as_conv c);
 /* Depthwise, causal: x (batch, time, d), w (d, kernel): y[t] = sum_j w[j] x[t - (kernel-1) + j]; bias (d) or NULL. */
 struct as_node *as_conv_causal(struct as_tape *t, struct as_node *x, struct as_node *w, struct as_node *bias);
+/* silu of it, without bias, in one pass. */
+struct as_node *as_conv_silu(struct as_tape *t, struct as_node *x, struct as_node *w);
 /* h[t] = a[t] * h[t-1] + x[t], per channel; a, x (batch, time, d) or a (d); h0 (batch, d) or NULL -> (batch, time, d). */
 struct as_node *as_scan(struct as_tape *t, struct as_node *a, struct as_node *x, struct as_node *h0);
 /* The same with complex a, x, h as pairs: sizes (..., d, 2), a (d, 2) or (batch, time, d, 2), h0 (batch, d, 2) or NULL. */

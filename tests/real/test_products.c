@@ -46,6 +46,8 @@ OP(conv2d_full, as_conv2d(t, S(0), in[1], S(2), flat))
 OP(conv2d_one, as_conv2d(t, S(0), in[1], NULL, one_tap))
 OP(causal, as_conv_causal(t, in[0], in[1], in[2]))
 OP(causal_fresh, as_conv_causal(t, S(0), S(1), NULL))
+OP(conv_silu, as_conv_silu(t, in[0], in[1]))
+OP(conv_silu_fresh, as_conv_silu(t, S(0), S(1)))
 OP(scan, as_scan(t, in[0], in[1], in[2]))
 OP(scan_fresh, as_scan(t, S(0), S(1), S(2)))
 OP(scan_constant, as_scan(t, S(0), S(1), NULL))
@@ -102,6 +104,11 @@ static const struct gc_case gradients[] = {
     { "conv_causal, 7 taps", f_causal,
       { { 3, { 2, 5, 3 }, 0, 0, 0 }, { 2, { 3, 7 }, 0, 0, 0 }, { 1, { 3 }, 0, 0, 0 } }, 0, 0, 0 },
     { "conv_causal, many blocks", f_causal_fresh, { { 3, { 2, 150, 300 }, 0, 0, 0 }, { 2, { 300, 3 }, 0, 0, 0 } }, 0, 0, 0 },
+    { "conv_silu", f_conv_silu, { { 3, { 2, 9, 3 }, 0, 0, 0 }, { 2, { 3, 4 }, 0, 0, 0 } }, 0, 0, 0 },
+    { "conv_silu, over its gradient", f_conv_silu_fresh, { { 3, { 2, 40, 16 }, 0, 0, 0 }, { 2, { 16, 4 }, 0, 0, 0 } }, 0, 0, 0 },
+    { "conv_silu, many blocks", f_conv_silu_fresh, { { 3, { 2, 150, 300 }, 0, 0, 0 }, { 2, { 300, 3 }, 0, 0, 0 } }, 0, 0, 0 },
+    { "conv_silu, one tap", f_conv_silu, { { 3, { 2, 9, 3 }, 0, 0, 0 }, { 2, { 3, 1 }, 0, 0, 0 } }, 0, 0, 0 },
+    { "conv_silu, too wide", f_conv_silu_fresh, { { 3, { 1, 3, 513 }, 0, 0, 0 }, { 2, { 513, 2 }, 0, 0, 0 } }, 0, 0, 0 },
     { "scan", f_scan, { { 3, { 2, 6, 5 }, -1, 1, 0 }, { 3, { 2, 6, 5 }, 0, 0, 0 }, { 2, { 2, 5 }, 0, 0, 0 } }, 0, 0, 0 },
     { "scan, fresh", f_scan_fresh,
       { { 3, { 2, 6, 70 }, -1, 1, 0 }, { 3, { 2, 6, 70 }, 0, 0, 0 }, { 2, { 2, 70 }, 0, 0, 0 } }, 0, 0, 0 },
@@ -253,6 +260,19 @@ static void values_of_causal(struct as_tape *t)
     }
 }
 
+/* The same bits as one after the other: over the ends of blocks and rows, and where it is done apart. */
+static void values_of_conv_silu(struct as_tape *t)
+{
+    static const ptrdiff_t size[][3] = { { 9, 19, 4 }, { 9, 16, 2 }, { 150, 300, 3 }, { 40, 16, 1 }, { 5, 513, 4 }, { 9, 7, 6 } };
+
+    for (size_t i = 0; i < sizeof size / sizeof *size; i++) {
+        struct as_node *x = NODE(1, 2, size[i][0], size[i][1]), *w = NODE(2, size[i][1], size[i][2]);
+        struct as_node *y = as_conv_silu(t, x, w), *z = as_silu(t, as_conv_causal(t, x, w, NULL));
+
+        assert_memory_equal(y->x, z->x, (size_t)as_node_size(y) * sizeof *y->x);
+    }
+}
+
 static void values_of_scans(struct as_tape *t)
 {
     struct as_node *a = NODE(1, 2, 9, 70), *x = NODE(2, 2, 9, 70), *h0 = NODE(3, 2, 70), *k = NODE(4, 70);
@@ -318,6 +338,7 @@ static void values(void **state)
     values_of_conv1d(t);
     values_of_conv2d(t);
     values_of_causal(t);
+    values_of_conv_silu(t);
     values_of_scans(t);
     values_of_rotary_and_dropout(t);
     as_tape_free(t);
