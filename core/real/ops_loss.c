@@ -12,9 +12,12 @@ static struct as_node *per_position(struct as_tape *t, const char *op, struct as
 
 /* --- cross-entropy: log sum exp(logits) - logits[target] --------------------------------------------------- */
 
+/* Kept for the way back: the largest logit and the logarithm of the sum beyond it, apart. Added up, they lose the digits
+ * that tell probabilities near one from each other when logits are in the hundreds. */
+
 enum { FEW = 16 };                   /* classes up to which several rows share a block */
 
-struct entropy { ptrdiff_t d; const real *x, *dy; const int32_t *target; real *y, *dx, *lse; bool fresh; };
+struct entropy { ptrdiff_t d; const real *x, *dy; const int32_t *target; real *y, *dx, *top, *level; bool fresh; };
 
 /* Rows of few classes go through exp() and log() many at a time; a row without a target is left as zeros. */
 static void few_run(struct entropy *c, ptrdiff_t from, ptrdiff_t rows)
@@ -36,7 +39,8 @@ static void few_run(struct entropy *c, ptrdiff_t from, ptrdiff_t rows)
     as_vlog(rows, total, total);
     for (ptrdiff_t r = 0; r < rows; r++) {
         const int32_t target = c->target[from + r];
-        c->lse[from + r] = target < 0 ? R(0.0) : top[r] + total[r];
+        c->top[from + r] = top[r];
+        c->level[from + r] = total[r];
         c->y[from + r] = target < 0 ? R(0.0) : total[r] - (c->x[(from + r) * d + target] - top[r]);
     }
 }
@@ -46,7 +50,7 @@ static void many_run(struct entropy *c, ptrdiff_t r)
     real block[AS_BLOCK];
     const real *x = c->x + r * c->d;
     if (c->target[r] < 0) {
-        c->y[r] = c->lse[r] = 0;
+        c->y[r] = 0;
         return;
     }
     const real top = as_op_top(c->d, x);
@@ -58,7 +62,8 @@ static void many_run(struct entropy *c, ptrdiff_t r)
         total += as_op_sum(m, block);
     }
     const real level = log(total);
-    c->lse[r] = top + level;
+    c->top[r] = top;
+    c->level[r] = level;
     c->y[r] = level - (x[c->target[r]] - top);
 }
 
@@ -89,7 +94,9 @@ static void entropy_back_run(void *ctx, ptrdiff_t from, ptrdiff_t to)
         for (ptrdiff_t at = 0, m; at < d; at += m) {
             m = d - at < AS_BLOCK ? d - at : AS_BLOCK;
             for (ptrdiff_t r = first; r < last; r++)
-                as_op_shift(m, c->x + r * d + at, c->lse[r], block + (r - first) * m);
+                as_op_shift(m, c->x + r * d + at, c->top[r], block + (r - first) * m);
+            for (ptrdiff_t r = first; r < last; r++)
+                as_op_shift(m, block + (r - first) * m, c->level[r], block + (r - first) * m);
             as_vexp((last - first) * m, block, block);
             for (ptrdiff_t r = first; r < last; r++) {
                 const ptrdiff_t target = c->target[r];
@@ -110,7 +117,8 @@ static void entropy_back(struct as_tape *t, struct as_note *note)
 {
     struct as_node *logits = note->in[0];
     struct entropy c = { .d = note->k[0], .x = logits->x, .dy = note->out->dx, .target = note->in[1]->i,
-                         .lse = note->saved };
+                         .top = note->saved };
+    c.level = c.top + as_node_size(note->out);
     c.dx = as_gradient_open(t, logits, &c.fresh);
     as_op_rows(as_node_size(note->out), c.d, 15, entropy_back_run, &c);
 }
@@ -132,12 +140,13 @@ struct as_node *as_cross_entropy(struct as_tape *t, struct as_node *logits, stru
             as_fail(AS_FAILED, "cross_entropy: target %d at place %td, but logits of sizes %s have %td classes",
                     (int)target->i[r], r, as_op_dims(logits), classes);
     struct entropy c = { .d = classes, .x = logits->x, .target = target->i, .y = out->x };
-    c.lse = as_arena_take(as_tape_arena(t), as_size((size_t)n, sizeof *c.lse));
+    c.top = as_arena_take(as_tape_arena(t), as_size(2 * (size_t)n, sizeof *c.top));
+    c.level = c.top + n;
     as_op_rows(n, c.d, 15, entropy_run, &c);
     struct as_note *note = as_note_new(t, entropy_back, out, 2, (struct as_node *[]){ logits, target });
     if (note) {
         note->k[0] = classes;
-        note->saved = c.lse;
+        note->saved = c.top;
     }
     return out;
 }

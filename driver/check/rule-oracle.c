@@ -1,6 +1,8 @@
 /* rule-oracle: the program's float steps against the same file compiled in double, for every option at its default, its
  * ends, and its words. One step rounds a few times, relative to the weight and to the step: so after some steps the
- * difference may be a number of float units times (the weight, plus all that the steps have moved it at most).
+ * difference may be a number of float units times (the weight, plus all that the steps have moved it at most). Where a
+ * rule divides by what may cancel (gradient plus decay), rounding is amplified: how much, the double build says, run once
+ * more from weights that are off by one float unit.
  */
 #include "rule.h"
 
@@ -9,9 +11,10 @@
 
 enum { STEPS = 12 };
 static const double units = 32;      /* roundings: about a dozen operations a step, each half a unit, doubled twice */
+static const double again = 12;      /* ... any of which may be amplified like a unit of the weight */
 
-static void compare(struct check_run *r, const struct rule_case *f, const struct rule_case *d, const double *before,
-                    double *worst)
+static void compare(struct check_run *r, const struct rule_case *f, const struct rule_case *d, const struct rule_case *near,
+                    const double *before, double *worst)
 {
     double path = 0;
     for (long s = 0; s < STEPS; s++) {
@@ -22,7 +25,8 @@ static void compare(struct check_run *r, const struct rule_case *f, const struct
         path += longest;
         for (ptrdiff_t i = 0; i < d->n; i++) {
             double expected = d->every[s * d->n + i], came = f->every[s * f->n + i];
-            double off = fabs(came - expected), allowed = units * (double)FLT_EPSILON * (fabs(expected) + path);
+            double off = fabs(came - expected), moved = fabs(near->every[s * d->n + i] - expected);
+            double allowed = units * (double)FLT_EPSILON * (fabs(expected) + path) + again * moved;
             check_did(r);
             *worst = fmax(*worst, off / allowed);
             if (!(off <= allowed)) {
@@ -46,13 +50,16 @@ static void run(struct check_run *r)
         for (int z = 0; z < 6; z++)
             for (int d = 0; d < 2; d++) {
                 struct rule_case one = rule_case_new(r, sizes[z], STEPS), two = rule_case_new(r, sizes[z], STEPS);
-                struct rule_case start = rule_case_new(r, sizes[z], 1);
-                one.setting = two.setting = k ? &s[k] : NULL;
-                one.decay = two.decay = decays[d];
-                one.rows = two.rows = rows[z];
+                struct rule_case start = rule_case_new(r, sizes[z], 1), near = rule_case_new(r, sizes[z], STEPS);
+                one.setting = two.setting = near.setting = k ? &s[k] : NULL;
+                one.decay = two.decay = near.decay = decays[d];
+                one.rows = two.rows = near.rows = rows[z];
                 one.shift = z;
-                if (rule_run(r, &one) && rule_run_double(r, &two))
-                    compare(r, &one, &two, start.w, &worst);
+                for (ptrdiff_t i = 0; i < near.n; i++)
+                    near.w[i] *= 1 + (double)FLT_EPSILON;
+                if (rule_run(r, &one) && rule_run_double(r, &two) && rule_run_double(r, &near))
+                    compare(r, &one, &two, &near, start.w, &worst);
+                rule_case_free(&near);
                 rule_case_free(&one);
                 rule_case_free(&two);
                 rule_case_free(&start);
