@@ -14,13 +14,20 @@ struct stray { struct as_node *node; struct stray *next; size_t bytes; };
 enum { STRAY = 64 };
 _Static_assert(sizeof(struct stray) <= STRAY, "a stray takes one line of the arena");
 
-/* The part of the arena in which a recomputed piece lives while it is walked. */
-struct section { size_t mark; struct stray *first, **last; struct section *outer; };
+/* A gradient array that nobody will read any more, since the note whose result it belonged to has been walked. The next
+ * gradient of as many bytes takes its place: what is live on the way back is then a few arrays, not as many as there are
+ * nodes, and they are still in the cache. Kept in the array itself; newest first. */
+struct spare { struct spare *next; size_t bytes; };
+enum { LOOK = 8 };                   /* spares that are looked at: further ones are cold, and the list may be long */
+
+/* The part of the arena in which a recomputed piece lives while it is walked. Spares stay within it. */
+struct section { size_t mark; struct stray *first, **last; struct spare *outer_spare; struct section *outer; };
 
 struct as_tape {
     struct as_arena *arena;
     struct as_note *last;            /* the newest note; they are chained to the oldest */
     struct section *section;         /* being walked; NULL outside of as_recompute()'s way back */
+    struct spare *spare;
     bool on;                         /* notes are wanted */
     bool dry;                        /* inside a piece that will be recomputed: who wants is tracked, no notes */
 };
@@ -51,6 +58,7 @@ void as_tape_reset(struct as_tape *t)
     as_arena_reset(t->arena, 0);
     t->last = NULL;
     t->section = NULL;               /* a failure may have left one open */
+    t->spare = NULL;
     t->dry = false;
 }
 
@@ -159,6 +167,33 @@ struct as_note *as_note_new(struct as_tape *t, void (*back)(struct as_tape *, st
     return note;
 }
 
+static real *gradient_array(struct as_tape *t, size_t bytes)
+{
+    struct spare **at = &t->spare;
+    for (int i = 0; i < LOOK && *at; i++, at = &(*at)->next)
+        if ((*at)->bytes == bytes) {
+            struct spare *found = *at;
+            *at = found->next;
+            return (real *)found;
+        }
+    return as_arena_take(t->arena, bytes);
+}
+
+/* The note has been walked: its result's gradient is over, unless an input has it now. */
+static void spare_gradient(struct as_tape *t, const struct as_note *note)
+{
+    size_t bytes = (size_t)as_node_size(note->out) * sizeof(real);
+    struct spare *spare = (struct spare *)note->out->dx;
+    for (int j = 0; j < note->n_in; j++)
+        if (note->in[j] && note->in[j]->dx == note->out->dx)
+            return;
+    note->out->dx = NULL;
+    if (bytes < sizeof *spare)
+        return;
+    *spare = (struct spare){ t->spare, bytes };
+    t->spare = spare;
+}
+
 real *as_gradient_open(struct as_tape *t, struct as_node *a, bool *fresh)
 {
     *fresh = false;
@@ -168,7 +203,7 @@ real *as_gradient_open(struct as_tape *t, struct as_node *a, bool *fresh)
     size_t bytes = as_size((size_t)as_node_size(a), sizeof *a->dx);
     struct section *s = t->section;
     if (!s || as_arena_above(t->arena, s->mark, a)) {
-        a->dx = as_arena_take(t->arena, bytes);
+        a->dx = gradient_array(t, bytes);
         return a->dx;
     }
     struct stray *stray = as_arena_zero(t->arena, STRAY);
@@ -208,8 +243,10 @@ real *as_gradient_over(struct as_tape *t, struct as_node *a, const struct as_nod
 static void walk(struct as_tape *t, struct as_note *note)
 {
     for (; note; note = note->before)
-        if (note->out->dx)
+        if (note->out->dx) {
             note->back(t, note);
+            spare_gradient(t, note);
+        }
 }
 
 void as_backward(struct as_tape *t, struct as_node *loss, real seed)
@@ -221,6 +258,7 @@ void as_backward(struct as_tape *t, struct as_node *loss, real seed)
     /* A second walk over the same notes starts afresh, but what callers own goes on adding up. */
     for (struct as_note *note = t->last; note; note = note->before)
         note->out->dx = NULL;
+    t->spare = NULL;
     as_gradient(t, loss)[0] += seed;
     walk(t, t->last);
 }
@@ -246,16 +284,18 @@ static void close_section(struct as_tape *t, struct section *s)
     }
     as_arena_reset(t->arena, to);
     t->section = outer;
+    t->spare = s->outer_spare;
 }
 
 static void recompute_back(struct as_tape *t, struct as_note *note)
 {
     struct piece *piece = note->saved;
     struct as_note *last = t->last;
-    struct section s = { .mark = as_arena_mark(t->arena), .outer = t->section };
+    struct section s = { .mark = as_arena_mark(t->arena), .outer_spare = t->spare, .outer = t->section };
     bool was = as_tape_record(t, true);
     s.last = &s.first;
     t->section = &s;
+    t->spare = NULL;
     t->last = NULL;
     struct as_node *out = piece->body(t, piece->ctx, note->in[0]);
     if (as_node_size(out) != as_node_size(note->out))
