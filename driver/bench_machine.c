@@ -142,8 +142,7 @@ void bench_machine_print(FILE *to, int threads)
     fprintf(to, "# level\t%s\n", as_level_name(as_level()));
     fprintf(to, "# threads\t%d asked for, a team of %d seen\n", threads, as_threads_seen());
     fprintf(to, "# compiler\t%s; %s\n", ASSAY_CC, ASSAY_CFLAGS);
-    fprintf(to, "# products\t%s; functions %s; transforms %s\n", as_products_by(), as_library_functions(),
-            as_library_transforms());
+    fprintf(to, "# products\t%s; functions %s\n", as_products_by(), as_library_functions());
     if (load)
         fprintf(to, "# load\t%.*s (1, 5, 15 minutes, at the end)\n", (int)strcspn(load, "/\n") , load);
     free(load);

@@ -84,19 +84,7 @@ static void work(void *ctx)
         cell_study(c);
         return;
     }
-    cell_open(c);
-    if (c->job->evaluate_only) {
-        const char *why;
-        struct record *old = record_read(c->job->record, true, &why);
-        if (!old) as_fail(AS_FAILED, "%s", why);
-        cell_weights(c, old);
-        record_free(old);
-    } else {
-        cell_train(c);
-    }
-    if (cell_asked_to_stop) as_fail(AS_STOPPED, "asked to stop");
-    cell_say("phase evaluating");
-    cell_evaluate(c);
+    cell_stages(c);
 }
 
 static void facts(void *ctx) { cell_facts(ctx); }
@@ -105,8 +93,11 @@ static void let_go(struct cell_run *c)
 {
     as_trainer_free(c->trainer);
     if (c->model) as_model_free(c->model);
+    if (c->taught) as_model_free(c->taught);
     as_data_close(c->train);
     as_data_close(c->valid);
+    cell_forget(c);
+    stages_free(&c->stages);
     record_free(c->record);
     job_free(c->job);
 }
@@ -129,7 +120,7 @@ static int finish(struct cell_run *c, enum as_failure f)
     record_outcome(r, outcome_of_failure(f), f ? as_failure_text() : "");
     if (as_try(facts, c) && r->outcome == CELL_OK) record_outcome(r, CELL_FAILED, as_failure_text());
     free(r->config);
-    r->config = as_config_text(c->cfg);
+    r->config = as_config_text(c->job->config);
     const char *why = record_write(r, c->job->record);
     if (why) {
         cell_say("end %s %s", outcome_name(CELL_FAILED), why);
@@ -162,7 +153,7 @@ int command_cell(struct command_line *line)
     enum as_failure f = as_try(work, &c);
     int status = JOB_STOPPED;
     if (f == AS_STOPPED) {
-        cell_say("stopped %ld", c.trainer ? as_trainer_step(c.trainer) : 0);
+        cell_say("stopped %ld", c.steps_before + (c.trainer ? as_trainer_step(c.trainer) : 0));
     } else {
         record_number(c.record, "seconds", cell_clock() - began + c.before);
         status = finish(&c, f);

@@ -33,10 +33,11 @@ static ptrdiff_t batch_for(const struct as_data *d, long asked)
     return fits < 1 ? 1 : fits < asked ? fits : asked;
 }
 
-struct place { const char *prefix; int n; const char *const *key, *const *text; };
+/* What a value is called, and where it stands. also: another name for the same value, or NULL. */
+struct place { const char *prefix, *also; int n; const char *const *key, *const *text; };
 
-static void measure(struct cell_run *c, struct as_data *d, enum as_split split, long count, const struct metrics *m,
-                    const struct place *at)
+static void measure(struct cell_run *c, struct as_model *model, struct as_data *d, enum as_split split, long count,
+                    const struct metrics *m, const struct place *at)
 {
     struct as_score score[MAX_METRICS];
     float *each[MAX_METRICS] = { NULL };
@@ -46,16 +47,34 @@ static void measure(struct cell_run *c, struct as_data *d, enum as_split split, 
         if (!(each[i] = malloc(count ? (size_t)count * sizeof(float) : 1)))
             as_fail(AS_NO_MEMORY, "no memory for the scores of %ld examples", count);
     long batch = as_config_int(c->cfg, "train.batch", 64, 1, 1 << 24);
-    as_evaluate_all(c->model, d, split, count, batch_for(d, batch), m->n, m->metric, score, each);
+    as_evaluate_all(model, d, split, count, batch_for(d, batch), m->n, m->metric, score, each);
     for (int i = 0; i < m->n; i++) {
         char *name = file_text("%s%s", at->prefix, m->metric[i]->name);
         struct value *v = record_value(c->record, name, score[i].value, (long)score[i].examples, each[i]);
         for (int k = 0; k < at->n; k++) value_key(v, at->key[k], at->text[k]);
         free(name);
+        if (!at->also) continue;
+        name = file_text("%s%s", at->also, m->metric[i]->name);
+        record_value(c->record, name, score[i].value, (long)score[i].examples, NULL);
+        free(name);
     }
 }
 
-/* Point i of an evaluation: the data with the keys of that point laid over. */
+/* The trained weights in the model that the changed configuration asks for; NULL when no key of the model was changed. */
+static struct as_model *changed_model(struct cell_run *c, const char *name, struct as_config *cfg, int n,
+                                      const char *const *key)
+{
+    int changed = 0;
+    for (int i = 0; i < n; i++) changed += strncmp(key[i], "data.", 5) != 0;
+    if (!changed) return NULL;
+    struct as_model *m = as_model_new(cfg, as_data_describe(c->train), (uint64_t)c->job->seed);
+    if (as_model_adopt(m, c->model, NULL))
+        as_fail(AS_REFUSED, "eval %s: only keys of the model that leave its weights as they are can be changed on trained "
+                            "ones", name);
+    return m;
+}
+
+/* Point i of an evaluation: data and model with the keys of that point laid over. */
 static void measure_eval(struct cell_run *c, const struct eval *e, int i, const struct metrics *m, long examples)
 {
     const char *key[MAX_KEYS], *text[MAX_KEYS], *name[MAX_KEYS], *why = NULL;
@@ -68,37 +87,41 @@ static void measure_eval(struct cell_run *c, const struct eval *e, int i, const 
     const struct as_stored *stored = data_stored(copy, &why);
     if (!stored && why) as_fail(AS_REFUSED, "%s", why);
     struct as_data *d = as_data_open(copy, (uint64_t)c->job->seed, stored);
+    struct as_model *model = changed_model(c, e->name, copy, n, key);
     char *prefix = file_text("%s.", e->name);
-    measure(c, d, AS_TEST, e->examples ? e->examples : examples, m,
-            &(struct place){ prefix, e->n_axes, name, text + fixed });
+    measure(c, model ? model : c->model, d, AS_TEST, e->examples ? e->examples : examples, m,
+            &(struct place){ prefix, NULL, e->n_axes, name, text + fixed });
     free(prefix);
+    as_model_free(model);
     as_data_close(d);
     as_config_free(copy);
     for (int a = 0; a < e->n_axes; a++) free(own[a]);
 }
 
-/* Weights stay as they are, so only the data may change. */
 static void check_eval(const struct eval *e)
 {
-    for (size_t i = 0; i < e->set->n; i++)
-        if (strncmp(e->set->entry[i].key, "data.", 5) != 0)
-            as_fail(AS_REFUSED, "eval %s: %s cannot be changed on trained weights; data.* keys can", e->name,
-                    e->set->entry[i].key);
     if (eval_keys(e) > MAX_KEYS)
         as_fail(AS_REFUSED, "eval %s has %d keys; at most %d are allowed", e->name, eval_keys(e),
                 MAX_KEYS);
-    for (int i = 0; i < e->n_axes; i++)
-        if (strncmp(e->axis[i].key, "data.", 5) != 0)
-            as_fail(AS_REFUSED, "eval %s: %s cannot be changed on trained weights; data.* keys can", e->name,
-                    e->axis[i].key);
+}
+
+/* "fine.", or "" in a cell without stages. malloc'd. */
+static char *stage_prefix(const struct cell_run *c)
+{
+    const char *name = c->stages.stage[c->stage].name;
+    return name ? file_text("%s.", name) : file_text("%s", "");
 }
 
 static void evaluate_test(struct cell_run *c, const struct metrics *m)
 {
     const struct as_data_shape *shape = as_data_describe(c->train);
     long examples = as_config_int(c->cfg, "test.examples", shape->count[AS_TEST] ? 0 : TEST_EXAMPLES, 0, 100000000);
-    measure(c, c->train, AS_TEST, examples, m, &(struct place){ "", 0, NULL, NULL });
-    for (int i = 0; i < c->job->n_evals; i++) {
+    char *own = stage_prefix(c);
+    bool last = c->stage + 1 == c->stages.n;
+    measure(c, c->model, c->train, AS_TEST, examples, m,
+            &(struct place){ last ? "" : own, last && *own ? own : NULL, 0, NULL, NULL });
+    free(own);
+    for (int i = 0; last && i < c->job->n_evals; i++) {
         const struct eval *e = &c->job->eval[i];
         int combinations = eval_points(e);
         check_eval(e);
@@ -117,20 +140,30 @@ static void evaluate_validation(struct cell_run *c)
     long examples = as_config_int(c->cfg, "valid.examples", shape->count[AS_VALID] ? 0 : 512, 0, 100000000);
     struct metrics m = { { find_metric(name) }, 1 };
     /* Ties between rates go by the loss. */
-    if (!strcmp(name, "accuracy")) m.metric[m.n++] = find_metric("ce");
-    measure(c, c->valid, AS_VALID, examples, &m, &(struct place){ "valid.", 0, NULL, NULL });
+    if (m.metric[0]->proportion) m.metric[m.n++] = find_metric("ce");
+    char *prefix = stage_prefix(c), *own = file_text("%svalid.", prefix);
+    bool last = c->stage + 1 == c->stages.n;
+    measure(c, c->model, c->valid, AS_VALID, examples, &m,
+            &(struct place){ last ? "valid." : own, last && *prefix ? own : NULL, 0, NULL, NULL });
+    free(prefix);
+    free(own);
 }
 
 /* What claims have to know about a metric and only this cell can tell: it depends on the number of classes. */
 static void keep_levels(struct cell_run *c, const struct metrics *m)
 {
     ptrdiff_t classes = as_data_describe(c->train)->classes;
+    char *own = stage_prefix(c);
     for (int i = 0; i < m->n; i++) {
         double chance = m->metric[i]->chance ? m->metric[i]->chance(classes) : (double)NAN;
         double worst = m->metric[i]->worst ? m->metric[i]->worst(classes) : (double)NAN;
-        record_number(c->record, as_say("chance.%s", m->metric[i]->name), chance);
-        record_number(c->record, as_say("worst.%s", m->metric[i]->name), worst);
+        /* The plain ones are those of the last stage in the end. */
+        for (int named = 0; named < 1 + (*own != 0); named++) {
+            record_number(c->record, as_say("chance.%s%s", named ? own : "", m->metric[i]->name), chance);
+            record_number(c->record, as_say("worst.%s%s", named ? own : "", m->metric[i]->name), worst);
+        }
     }
+    free(own);
 }
 
 void cell_evaluate(struct cell_run *c)
@@ -143,5 +176,6 @@ void cell_evaluate(struct cell_run *c)
     keep_levels(c, &m);
     evaluate_validation(c);
     if (c->job->role == CELL_FINAL) evaluate_test(c, &m);
-    record_number(c->record, "eval.seconds", cell_clock() - began);
+    double earlier = record_number_of(c->record, "eval.seconds");
+    record_number(c->record, "eval.seconds", cell_clock() - began + (isnan(earlier) ? 0 : earlier));
 }

@@ -42,27 +42,38 @@ static void keep_libraries(struct record *r)
 {
     record_text(r, "products", as_products_by());
     record_text(r, "functions", as_library_functions());
-    record_text(r, "transforms", as_library_transforms());
     record_text(r, "hdf5", h5_version());
     record_text(r, "libc", gnu_get_libc_version());
 }
 
 /* A study may do without data. */
-static void keep_data(struct cell_run *c)
+static void keep_data_of(struct cell_run *c, const struct as_config *cfg, const char *name)
 {
     char hash[65];
-    if (!as_config_get(c->cfg, "data.source")) return;
-    struct as_config *copy = as_config_copy(c->cfg);
-    const char *why = data_hash(copy, hash);
+    struct as_config *copy = as_config_copy(cfg);
+    const char *why = as_config_get(copy, "data.source") ? data_hash(copy, hash) : NULL;
+    bool there = as_config_get(copy, "data.source") != NULL;
     as_config_free(copy);
     if (why) as_fail(AS_REFUSED, "%s", why);
-    record_text(c->record, "data", hash);
+    if (there) record_text(c->record, name, hash);
+}
+
+/* Those of a stage as "data NAME", of the last as "data". */
+static void keep_data(struct cell_run *c)
+{
+    if (!c->stages.n) keep_data_of(c, c->job->config, "data");
+    for (int i = 0; i < c->stages.n; i++) {
+        const struct stage *s = &c->stages.stage[i];
+        char *name = i + 1 < c->stages.n ? file_text("data %s", s->name) : file_text("data");
+        keep_data_of(c, s->config, name);
+        free(name);
+    }
 }
 
 static void keep_plugins(struct cell_run *c)
 {
     const struct as_entry **file;
-    int n = key_plugins(c->cfg, &file);
+    int n = key_plugins(c->job->config, &file);
     for (int i = 0; i < n; i++) {
         char *name = file_text("plugin %s", file[i]->path);
         record_text(c->record, name, file[i]->hash);

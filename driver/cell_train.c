@@ -1,10 +1,9 @@
-/* cell_train.c: data, model and training of one cell, with checkpoints that resume to the same bits. */
+/* cell_train.c: data, model and training of one stage of a cell. */
 #include <driver/cell.h>
 
 #include <assay/error.h>
 #include <driver/data.h>
 #include <driver/file.h>
-#include <driver/key.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,86 +34,122 @@ static struct as_data *open_valid(struct as_config *cfg, long seed)
     return d;
 }
 
+/* Weights that have been learnt stay, by name. */
+static void adopt(struct cell_run *c)
+{
+    const struct stage *s = &c->stages.stage[c->stage];
+    const char *why = c->taught ? as_model_adopt(c->model, c->taught, s->fresh) : NULL;
+    if (why) as_fail(AS_REFUSED, "[stage %s] %s", s->name, why);
+    if (c->taught) as_model_free(c->taught);
+    c->taught = NULL;
+}
+
+/* Data are the cell's in every stage, so that stages are measured on the same examples and none of them is trained on;
+ * what is drawn besides (weights, orders, noise) is the stage's. */
 void cell_open(struct cell_run *c)
 {
+    uint64_t seed = stage_seed(c->job->seed, c->stage);
+    c->cfg = c->stages.stage[c->stage].config;
     c->train = open_data(c->cfg, c->job->seed);
     c->valid = open_valid(c->cfg, c->job->seed);
     const struct as_data_shape *shape = as_data_describe(c->train);
-    c->model = as_model_new(c->cfg, shape, (uint64_t)c->job->seed);
-    c->trainer = as_trainer_new(c->cfg, c->model, c->train, c->valid, (uint64_t)c->job->seed);
+    c->model = as_model_new(c->cfg, shape, seed);
+    adopt(c);
+    c->trainer = as_trainer_new(c->cfg, c->model, c->train, c->valid, seed);
+    as_trainer_begin(c->trainer, c->examples_before);
     struct as_model_stats s = as_model_measure(c->model, shape->max_length);
     record_number(c->record, "parameters", s.parameters);
     record_number(c->record, "state", s.state);
     record_number(c->record, "flop", s.flop);
-    record_number(c->record, "steps", (double)as_trainer_steps(c->trainer));
+    record_number(c->record, "steps", (double)c->steps_all);
     record_number(c->record, "classes", (double)shape->classes);
 }
 
-/* ---- checkpoints --------------------------------------------------------------------------------------------- */
-
-struct ckpt_head {
-    char magic[8], key[65], sum[65];
-    double seconds;                  /* of training so far */
-};
-static const char magic[8] = "assayK1";
-
-static void keep_state(struct cell_run *c)
+void cell_close(struct cell_run *c)
 {
-    size_t n;
-    void *state = as_trainer_save(c->trainer, &n);
-    struct ckpt_head h = { .seconds = cell_clock() - c->started + c->before };
-    memcpy(h.magic, magic, sizeof magic);
-    snprintf(h.key, sizeof h.key, "%s", c->job->key);
-    key_sha256(state, n, h.sum);
-    char *whole = malloc(sizeof h + n);
-    const char *why = "no memory for a checkpoint";
-    if (whole) {
-        memcpy(whole, &h, sizeof h);
-        memcpy(whole + sizeof h, state, n);
-        why = file_replace(c->job->checkpoint, whole, sizeof h + n);
-    }
-    free(whole);
-    free(state);
-    /* Training goes on without: a full disk may be emptied before the record is due. */
-    if (why && !c->noted) cell_say("note checkpoint: %s", why);
-    c->noted = c->noted || why;
-    c->saved = cell_clock();
+    c->steps_before += as_trainer_steps(c->trainer);
+    c->examples_before += (uint64_t)as_trainer_steps(c->trainer) *
+                          (uint64_t)as_config_int(c->cfg, "train.batch", 64, 1, 1 << 24);
+    as_trainer_free(c->trainer);
+    as_data_close(c->valid);
+    as_data_close(c->train);
+    c->trainer = NULL;
+    c->train = c->valid = NULL;
+    c->taught = c->model;
+    c->model = NULL;
 }
 
-static void resume(struct cell_run *c)
+/* ---- what the record keeps of a stage ------------------------------------------------------------------------- */
+
+/* A name within the record: of the stage, if there are stages. malloc'd. */
+static char *name_of(const struct cell_run *c, const char *name)
 {
-    size_t n;
-    const char *why = NULL;
-    if (!file_exists(c->job->checkpoint)) return;
-    char *whole = file_read(c->job->checkpoint, &n, &why), sum[65];
-    struct ckpt_head h;
-    if (whole && n >= sizeof h) {
-        memcpy(&h, whole, sizeof h);
-        key_sha256(whole + sizeof h, n - sizeof h, sum);
-        if (memcmp(h.magic, magic, sizeof magic) != 0 || memcmp(h.key, c->job->key, sizeof h.key) != 0 ||
-            memcmp(h.sum, sum, sizeof sum) != 0)
-            why = "it is damaged";
-        else
-            why = as_trainer_load(c->trainer, whole + sizeof h, n - sizeof h);
-    } else if (whole) {
-        why = "it is truncated";
+    const char *stage = c->stages.stage[c->stage].name;
+    return stage ? file_text("%s.%s", stage, name) : file_text("%s", name);
+}
+
+static void keep_curve(struct cell_run *c, const char *loss, const char *score)
+{
+    const struct past *p = &c->past[c->stage];
+    for (int i = 0; i < p->n; i++) {
+        curve_point(record_curve(c->record, loss), (double)p->point[i].step, p->point[i].train_loss);
+        if (!isnan(p->point[i].valid))
+            curve_point(record_curve(c->record, score), (double)p->point[i].step, p->point[i].valid);
     }
-    if (why) {
-        cell_say("note checkpoint %s: %s; training starts anew", c->job->checkpoint, why);
-    } else {
-        c->before = h.seconds;
-        c->resumed_from = as_trainer_step(c->trainer);
+}
+
+/* Those of the last stage stand under the plain names, too. */
+static void keep_curves(struct cell_run *c)
+{
+    const char *metric = as_config_get(c->cfg, "valid.metric");
+    char *score = file_text("valid.%s", metric ? metric : "score");
+    if (c->stages.stage[c->stage].name) {
+        char *own_loss = name_of(c, "train.loss"), *own_score = name_of(c, score);
+        keep_curve(c, own_loss, own_score);
+        free(own_loss);
+        free(own_score);
     }
-    free(whole);
+    if (c->stage + 1 == c->stages.n) keep_curve(c, "train.loss", score);
+    free(score);
+}
+
+/* What the trainer has drawn, kept beyond it. */
+static void keep_points(struct cell_run *c)
+{
+    const struct as_point *p;
+    struct past *to = &c->past[c->stage];
+    to->n = as_trainer_curve(c->trainer, &p);
+    free(to->point);
+    to->point = malloc(((size_t)to->n + 1) * sizeof *p);
+    if (!to->point) as_fail(AS_NO_MEMORY, "no memory for the curves of the record");
+    if (to->n) memcpy(to->point, p, (size_t)to->n * sizeof *p);
+}
+
+static void keep_weights(struct cell_run *c)
+{
+    struct as_weights w = as_model_store(c->model);
+    struct record *r = c->record;
+    float *longer = realloc(r->weight, ((size_t)r->n_weights + (size_t)w.n + 1) * sizeof *longer);
+    if (!longer) as_fail(AS_NO_MEMORY, "no memory for the weights of the record");
+    r->weight = longer;
+    memcpy(r->weight + r->n_weights, w.w, (size_t)w.n * sizeof *longer);
+    r->n_weights += w.n;
+    const char *digest = as_say("%016llx", (unsigned long long)as_model_digest(c->model));
+    char *name = name_of(c, "digest");
+    record_text(r, "digest", digest);                /* in the end, that of the last stage */
+    if (c->stages.stage[c->stage].name) record_text(r, name, digest);
+    free(name);
 }
 
 /* ---- training ------------------------------------------------------------------------------------------------ */
+
+double cell_trained(const struct cell_run *c) { return cell_clock() - c->started + c->spent + c->before; }
 
 static void tell(struct cell_run *c, long step, double now)
 {
     const struct as_point *p;
     int n = as_trainer_curve(c->trainer, &p);
-    cell_say("step %ld %ld %.6g", step, as_trainer_steps(c->trainer), n ? p[n - 1].train_loss : (double)NAN);
+    cell_say("step %ld %ld %.6g", c->steps_before + step, c->steps_all, n ? p[n - 1].train_loss : (double)NAN);
     c->told = now;
 }
 
@@ -126,31 +161,8 @@ static bool pause_here(void *ctx, long step)
     double now = cell_clock();
     if (now - c->told > 0.2) tell(c, step, now);
     double first = c->every >= 0 ? c->every : WORTH_KEEPING, next = c->every >= 0 ? c->every : EVERY;
-    c->keep = c->saved > 0 ? now - c->saved >= next : now - c->started + c->before >= first;
+    c->keep = c->saved > 0 ? now - c->saved >= next : cell_trained(c) >= first;
     return c->keep || cell_asked_to_stop;
-}
-
-static void keep_curves(struct cell_run *c)
-{
-    const struct as_point *p;
-    int n = as_trainer_curve(c->trainer, &p);
-    const char *metric = as_config_get(c->cfg, "valid.metric");
-    char *name = file_text("valid.%s", metric ? metric : "score");
-    for (int i = 0; i < n; i++) {
-        curve_point(record_curve(c->record, "train.loss"), (double)p[i].step, p[i].train_loss);
-        if (!isnan(p[i].valid)) curve_point(record_curve(c->record, name), (double)p[i].step, p[i].valid);
-    }
-    free(name);
-}
-
-static void keep_weights(struct cell_run *c)
-{
-    struct as_weights w = as_model_store(c->model);
-    c->record->n_weights = w.n;
-    c->record->weight = malloc(w.n ? (size_t)w.n * sizeof(float) : 1);
-    if (!c->record->weight) as_fail(AS_NO_MEMORY, "no memory for the weights of the record");
-    memcpy(c->record->weight, w.w, (size_t)w.n * sizeof(float));
-    record_text(c->record, "digest", as_say("%016llx", (unsigned long long)as_model_digest(c->model)));
 }
 
 struct loop { struct cell_run *c; };
@@ -159,22 +171,22 @@ static void loop(void *ctx)
 {
     struct cell_run *c = ((struct loop *)ctx)->c;
     while (!as_trainer_run(c->trainer, pause_here, c)) {
-        keep_state(c);
+        cell_keep_state(c);
         if (cell_asked_to_stop) as_fail(AS_STOPPED, "asked to stop");
     }
 }
 
 void cell_train(struct cell_run *c)
 {
-    resume(c);
+    cell_take_state(c);
     c->started = cell_clock();
     enum as_failure f = as_try(loop, &(struct loop){ c });
     char *why = f ? file_text("%s", as_failure_text()) : NULL;
-    double seconds = cell_clock() - c->started + c->before;
     if (f != AS_STOPPED) {
+        keep_points(c);
         keep_curves(c);                           /* a diverged cell too: its curves tell when */
-        record_number(c->record, "train.seconds", seconds);
-        record_number(c->record, "steps.done", (double)as_trainer_step(c->trainer));
+        record_number(c->record, "train.seconds", cell_trained(c));
+        record_number(c->record, "steps.done", (double)(c->steps_before + as_trainer_step(c->trainer)));
         record_number(c->record, "resumed_from", (double)c->resumed_from);
     }
     if (f) {
@@ -182,25 +194,23 @@ void cell_train(struct cell_run *c)
         free(why);
         as_fail(f, "%s", said);
     }
-    if (c->saved > 0) keep_state(c);              /* evaluation may be long too */
+    if (c->saved > 0) cell_keep_state(c);         /* evaluation may be long too */
+    c->spent += cell_clock() - c->started;
     tell(c, as_trainer_step(c->trainer), cell_clock());
     as_trainer_select(c->trainer);
     keep_weights(c);
 }
 
-void cell_weights(struct cell_run *c, const struct record *old)
+void cell_recall(struct cell_run *c)
 {
-    static const char *const same[] = { "train.seconds", "steps.done", "resumed_from" };
     struct as_weights w = as_model_store(c->model);
-    if (!old->weight || old->n_weights != w.n)
-        as_fail(AS_FAILED, "%s: it holds %td weights and the model has %td; delete it and run again", c->job->record,
-                old->n_weights, w.n);
-    memcpy(w.w, old->weight, (size_t)w.n * sizeof(float));
+    struct known *k = &c->known;
+    bool last = c->stage + 1 == c->stages.n;
+    if (k->n - k->at < w.n || (last && k->n - k->at > w.n))
+        as_fail(AS_FAILED, "%s: it holds %td weights and the model has %td%s; delete it and run again", c->job->record,
+                k->n, k->at + w.n, last ? "" : " or more");
+    memcpy(w.w, k->weight + k->at, (size_t)w.n * sizeof(float));
+    k->at += w.n;
     keep_weights(c);
-    for (int i = 0; i < old->n_curves; i++)
-        for (int k = 0; k < old->curve[i].n; k++)
-            curve_point(record_curve(c->record, old->curve[i].name), old->curve[i].x[k], old->curve[i].y[k]);
-    for (size_t i = 0; i < sizeof same / sizeof *same; i++)
-        record_number(c->record, same[i], record_number_of(old, same[i]));
-    c->before = record_number_of(old, "train.seconds");
+    if (!k->record) keep_curves(c);               /* those of a record have been copied as they are */
 }

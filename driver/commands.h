@@ -26,6 +26,7 @@ struct command_line {
     bool unchecked;               /* run: goes on although a plug-in fails its checks */
     bool all;                     /* run: every metric in the table */
     bool csv, md, tex;            /* export: at most one */
+    bool coverage;                /* papers: counts by family */
     const char *results;          /* --results, else $ASSAY_RESULTS, else "results" */
     int jobs, threads;            /* 0: chosen from the processors that are allowed */
     double limit_time;            /* seconds per cell; 0: the default */

@@ -162,6 +162,10 @@ static void describe_study(const struct as_study *s)
     puts("  metrics");
     for (const struct as_study_metric *m = s->metrics; m->name; m++)
         printf("    %-14s %-6s %s\n", m->name, m->scale, m->help);
+    for (int i = 0; s->axes && s->axes[i] && s->axes[i + 1]; i += 2)
+        printf("%s%s over %s", i ? ", " : "  curves\n    ", s->axes[i], s->axes[i + 1]);
+    if (s->axes && s->axes[0])
+        putchar('\n');
 }
 
 static void describe_entry(const struct as_entry *e, const char *kind)

@@ -29,7 +29,8 @@ struct experiment {
     double minutes;               /* NAN when the file does not say */
     double alpha;                 /* [experiment] alpha: of all claims together; 0: the default */
     int looks;                    /* [experiment] looks: at how many sets of seeds claims are shown: 1 or 3 (looks.h) */
-    struct as_config *base;       /* data.*, model, train.*, rule.*, valid.*, test.* */
+    struct as_config *base;       /* data.*, model, train.*, rule.*, valid.*, test.*, stage.NAME.* */
+    char **stage; int n_stages;   /* [stage NAME], in order */
     struct axis *vary; int n_vary;  /* without the seed */
     struct arm { char *name; struct as_config *set; } *arm; int n_arms;    /* [arm NAME] sections; the axis "arm" */
     struct axis *tune; int n_tune;

@@ -3,6 +3,7 @@
 #define ASSAY_DRIVER_EXPERIMENT_IMPL_H
 
 #include "experiment.h"
+#include "ini.h"
 
 #define FIRST_TUNE_SEED 1000000       /* below: reported seeds; from here: tuning seeds */
 
@@ -30,6 +31,17 @@ const char *config_find(const struct as_config *cfg, const char *key);
 /* Takes in `key = value` of a section ("train", "eval long"). create: sections with names may be new. */
 const char *experiment_take(struct experiment *e, const char *section, const char *key, const char *value,
                             bool create);
+
+/* The file of an experiment, malloc'd, or NULL; and the sentence when there is none. */
+char *experiment_path(const char *name);
+const char *experiment_missing(const char *name);
+
+/* The stages of a file, in order, into e->stage. NULL, or the sentence with its place. */
+const char *stages_find(struct experiment *e, const struct ini *ini);
+/* Takes in a key of [stage NAME]; into e->base, as stage.NAME.KEY. */
+const char *take_stage(struct experiment *e, const char *name, const char *key, const char *value);
+/* Checks every key of a stage, wherever it stands. NULL, or the sentence with the file. */
+const char *check_stages(const struct experiment *e);
 
 /* Applies the overrides (key and value pairs), from [quick] or from the command line, in the right order. */
 const char *experiment_override(struct experiment *e, const char *const *key, const char *const *value, int n);

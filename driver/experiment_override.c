@@ -2,6 +2,7 @@
  * whatever the file says: an axis with that key goes, and arms lose the key; arms that no longer differ become one. */
 #include "experiment_impl.h"
 #include "file.h"
+#include "stages.h"
 
 #include <assay/error.h>
 #include <assay/layer.h>
@@ -92,12 +93,9 @@ static void merge_arms(struct experiment *e)
     }
 }
 
-/* A key of the base: nothing else may set it any more. */
-static void override_base(struct experiment *e, const char *key, const char *value)
+/* A key that has one value from now on: arms and axes lose it, and what was an option of its old filler. */
+static void forget(struct experiment *e, const char *key, const char *value, const struct as_variant *filler)
 {
-    const struct as_variant *filler = layer_called(key, value);
-    if (filler)
-        drop_stale(e->base, key, filler);
     for (int i = 0; i < e->n_arms; i++) {
         config_remove(e->arm[i].set, key);
         if (filler)
@@ -114,6 +112,22 @@ static void override_base(struct experiment *e, const char *key, const char *val
     struct axis *a = axis_find(e->tune, e->n_tune, key);
     if (a)
         axis_remove(e->tune, &e->n_tune, a);
+    if (filler)
+        drop_stale(e->base, key, filler);
+}
+
+/* A key of the base: nothing else may set it any more, no stage either. */
+static void override_base(struct experiment *e, const char *key, const char *value)
+{
+    const struct as_variant *filler = layer_called(key, value);
+    forget(e, key, value, filler);
+    for (int i = 0; i < e->n_stages && stage_key(key, NULL, 0) == key; i++) {
+        char *own = file_text("stage.%s.%s", e->stage[i], key);
+        forget(e, own, value, filler);
+        if (config_remove(e->base, own))
+            note(e, as_say("%s is left out: %s = %s stands for all stages", own, key, value));
+        free(own);
+    }
     as_config_set(e->base, key, value, true);
 }
 
@@ -160,14 +174,18 @@ static const char *override_one(struct experiment *e, const char *key, const cha
     return NULL;
 }
 
+/* Fillers of slots first: a new one takes the options of the old one away, but none that was given with it. Keys of a
+ * stage last: a plain one takes them away, but none that was given with it. */
+static int turn_of(const char *key, const char *value)
+{
+    return 2 * (stage_key(key, NULL, 0) != key) + (layer_called(key, value) == NULL);
+}
+
 const char *experiment_override(struct experiment *e, const char *const *key, const char *const *value, int n)
 {
-    /* Fillers of slots first: a new one takes the options of the old one away, but none that was given with it. */
-    for (int pass = 0; pass < 2; pass++) {
+    for (int turn = 0; turn < 4; turn++) {
         for (int i = 0; i < n; i++) {
-            if ((layer_called(key[i], value[i]) != NULL) != (pass == 0))
-                continue;
-            const char *why = override_one(e, key[i], value[i]);
+            const char *why = turn_of(key[i], value[i]) == turn ? override_one(e, key[i], value[i]) : NULL;
             if (why)
                 return why;
         }

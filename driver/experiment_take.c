@@ -55,6 +55,8 @@ static const char *take_experiment(struct experiment *e, const char *key, const 
 
 static const char *take_model(struct experiment *e, const char *key, const char *value)
 {
+    if (!strncmp(key, "stage.", 6))
+        return as_say("%s does not belong into [model]; its section is [stage NAME]", key);
     if (!is_model_key(key))
         return as_say("%s does not belong into [model]; its section is [%.*s]", key,
                       !strncmp(key, "rule", 4) || !strncmp(key, "objective", 9) ? 5 : (int)strcspn(key, "."),
@@ -169,6 +171,23 @@ static const char *take_arm(struct experiment *e, const char *name, const char *
     return NULL;
 }
 
+/* What [eval] cannot take: keys of sections that are over when weights are trained, and words that are kept for later. */
+static const char *refuse_eval_key(const char *key)
+{
+    static const char *const over[] = { "train", "rule", "objective", "valid", "test", "study", "seed", NULL };
+    static const char *const later[] = { "mode", "perturbation", "weights", "subset", NULL };
+    size_t n = strcspn(key, ".");
+    for (int i = 0; over[i]; i++)
+        if (strlen(over[i]) == n && !strncmp(key, over[i], n))
+            return as_say("[eval] takes data.*, keys of the model that leave its weights as they are, and examples; %s is "
+                          "neither", key);
+    for (int i = 0; later[i]; i++)
+        if (!strcmp(key, later[i]))
+            return as_say("[eval] takes data.*, keys of the model that leave its weights as they are, and examples; %s is not "
+                          "supported yet by this version", key);
+    return NULL;
+}
+
 static const char *take_eval(struct experiment *e, const char *name, const char *key, const char *value, bool create)
 {
     int i = 0;
@@ -189,8 +208,9 @@ static const char *take_eval(struct experiment *e, const char *name, const char 
         v->examples = (long)number;
         return NULL;
     }
-    if (strncmp(key, "data.", 5))
-        return as_say("[eval] takes data.* and examples; %s is not supported yet by this version", key);
+    const char *no = refuse_eval_key(full_key(key));
+    if (no)
+        return no;
     struct axis *old = axis_find(v->axis, v->n_axes, key);
     if (old)
         axis_remove(v->axis, &v->n_axes, old);
@@ -250,7 +270,7 @@ static const char *take_figure(struct experiment *e, const char *name, const cha
 static const char *take_named(struct experiment *e, const char *kind, const char *name, const char *key,
                               const char *value, bool create)
 {
-    static const char *const known[] = { "arm", "eval", "claim", "figure", NULL };
+    static const char *const known[] = { "arm", "eval", "stage", "claim", "figure", NULL };
     if (!strcmp(kind, "arm"))
         return take_arm(e, name, key, value, create);
     if (!strcmp(kind, "eval"))
@@ -259,8 +279,8 @@ static const char *take_named(struct experiment *e, const char *kind, const char
         return take_claim(e, name, key, value);
     if (!strcmp(kind, "figure") && create)
         return take_figure(e, name, key, value);
-    if (!strcmp(kind, "stage"))
-        return "[stage NAME] is not supported yet by this version";
+    if (!strcmp(kind, "stage") && create)
+        return take_stage(e, name, key, value);
     const char *nearest = as_nearest(kind, known);
     if (nearest)
         return as_say("unknown section [%s %s]: did you mean [%s NAME]?", kind, name, nearest);
@@ -271,7 +291,7 @@ const char *experiment_take(struct experiment *e, const char *section, const cha
                             bool create)
 {
     static const char *const known[] = { "experiment", "study", "data", "model", "train", "valid", "test", "tune", "vary",
-                                         "quick", "arm NAME", "eval NAME", "claim NAME", "figure NAME", NULL };
+                                         "quick", "arm NAME", "stage NAME", "eval NAME", "claim NAME", "figure NAME", NULL };
     const char *blank = strchr(section, ' ');
     if (blank)
         return take_named(e, as_say("%.*s", (int)(blank - section), section), blank + 1, key, value, create);

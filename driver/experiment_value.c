@@ -1,6 +1,7 @@
 /* experiment_value.c: lists, ranges, axes and keys of experiment files. */
 #include "experiment_impl.h"
 #include "file.h"
+#include "stages.h"
 
 #include <assay/error.h>
 #include <ctype.h>
@@ -96,19 +97,21 @@ const char *value_list(const char *text, bool ranges, bool lone, char ***value, 
 }
 
 static const char *const train_keys[] = { "steps", "batch", "lr", "decay", "decay_on", "clip", "schedule", "warmup",
-                                          "final", "select", "eval_every", NULL };
+                                          "final", "select", "eval_every", "freeze", NULL };
 
 const char *full_key(const char *key)
 {
+    const char *rest = stage_key(key, NULL, 0);
+    bool bare = !strncmp(rest, "factor.", 7);
     for (int i = 0; train_keys[i]; i++)
-        if (!strcmp(key, train_keys[i]))
-            return as_say("train.%s", key);
-    return strncmp(key, "factor.", 7) ? key : as_say("train.%s", key);
+        bare = bare || !strcmp(rest, train_keys[i]);
+    return bare ? as_say("%.*strain.%s", (int)(rest - key), key, rest) : key;
 }
 
 bool is_model_key(const char *key)
 {
     static const char *const other[] = { "data", "train", "rule", "objective", "valid", "test", "seed", NULL };
+    key = stage_key(key, NULL, 0);
     size_t n = strcspn(key, ".");
     for (int i = 0; other[i]; i++)
         if (strlen(other[i]) == n && !strncmp(key, other[i], n))

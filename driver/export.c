@@ -136,15 +136,14 @@ static void export_tables(struct results *r, bool tex)
         puts("\n");
     }
     free(unchecked);
-    for (int i = 0; i < r->e->n_metrics; i++)
-        for (int k = -1; k < r->e->n_evals; k++) {
-            char *name = k < 0 ? file_text("%s", r->e->metric[i])
-                               : file_text("%s.%s", r->e->eval[k].name, r->e->metric[i]);
-            struct block b = block_make(r, name, k < 0 ? NULL : &r->e->eval[k]);
-            put_table(&b.table, b.caption, tex);
-            block_free(&b);
-            free(name);
-        }
+    const struct eval *eval;
+    char *name;
+    for (int i = 0; (name = table_metric(r, i, &eval)); i++) {
+        struct block b = block_make(r, name, eval);
+        put_table(&b.table, b.caption, tex);
+        block_free(&b);
+        free(name);
+    }
     put_claims(r, tex);
     struct table budget = budget_make(r);
     put_table(&budget, NULL, tex);

@@ -26,6 +26,8 @@ struct drawing {
 /* Reads one figure's numbers from the records. NULL and *why: file, line, sentence. */
 struct drawing *drawing_make(struct results *r, const struct figure *f, const char **why);
 void drawing_free(struct drawing *d);
+/* Kind `scatter`: curves are points of the plane, one seed's, and every series has a panel of its own. */
+bool drawing_is_points(const struct drawing *d);
 
 /* NULL, or the first figure whose kind has no template: asked before anything is trained. */
 const char *figures_kinds(const struct experiment *e);

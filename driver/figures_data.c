@@ -4,6 +4,7 @@
 #include <assay/error.h>
 #include <assay/metric.h>
 #include <driver/file.h>
+#include <driver/results_claims.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -215,12 +216,27 @@ static void read_curve(struct results *r, struct drawing *d, int point, const ch
     free(y);
 }
 
+/* The curve of the first seed that has one, as points of the plane: there is no mean of them. */
+static void read_points(struct results *r, struct drawing *d, int point, const char *label)
+{
+    const struct curve *k = NULL;
+    for (int i = 0; i < r->plan->n_cells && !k; i++) {
+        const struct cell *c = &r->plan->cell[i];
+        if (c->role == CELL_FINAL && c->point == point && r->record[i]) k = curve_of(r->record[i], d->metric);
+    }
+    for (int s = 0; k && s < k->n; s++) {
+        struct mark *m = mark_new(series_of(d, label), as_say("%.9g", k->x[s]));
+        *m = (struct mark){ m->text, k->x[s], k->y[s], STATS_NAN, STATS_NAN, 1 };
+        d->replicates = 1;
+    }
+}
+
 static const char *read_curves(struct results *r, struct drawing *d)
 {
     for (int p = 0; p < r->plan->n_points; p++) {
         if (left_out(r, d->figure, p)) continue;
         char *label = label_of(r, p, NULL);
-        read_curve(r, d, p, label);
+        (drawing_is_points(d) ? read_points : read_curve)(r, d, p, label);
         free(label);
     }
     return d->n_series ? NULL : refuse(r, d->figure, as_say("no record has a curve %s; %s", d->metric,
@@ -256,16 +272,18 @@ static bool any_value(const struct drawing *d)
     return false;
 }
 
+bool drawing_is_points(const struct drawing *d) { return !strcmp(d->figure->kind, "scatter"); }
+
 struct drawing *drawing_make(struct results *r, const struct figure *f, const char **why)
 {
     struct drawing *d = calloc(1, sizeof *d);
     if (!d) as_fail(AS_NO_MEMORY, "no memory for a figure");
-    bool learning = !strcmp(f->kind, "learning");
+    d->figure = f;
+    bool learning = !strcmp(f->kind, "learning") || drawing_is_points(d);
     struct claim_metric m;
     const struct claim_source *source = results_source(r);
-    d->figure = f;
     d->metric = file_text("%s", f->y ? f->y : learning ? "train.loss" : r->e->n_metrics ? r->e->metric[0] : "");
-    d->x_name = file_text("%s", learning ? "step" : f->x ? f->x : "");
+    d->x_name = file_text("%s", learning ? names_along(r, d->metric) : f->x ? f->x : "");
     d->chance = (double)NAN;
     d->level = 100 * (1 - (r->e->alpha > 0 ? r->e->alpha : 0.05));
     const struct as_metric *declared = as_metric_find(metric_base(d->metric), NULL);

@@ -155,9 +155,11 @@ static void put_caption(FILE *f, struct results *r, const struct drawing *d)
 {
     char *commit = gather(r, "commit", 10), *host = gather(r, "host", 40);
     char *unchecked = results_unchecked(r);
-    char *text = file_text("%s%s%s: mean of n = %d, %s %% simultaneous interval%s%s%s%s", unchecked ? unchecked : "",
-                           unchecked ? "; " : "", r->name, d->replicates, num(d->level), *commit ? "; commit " : "", commit,
-                           *host ? "; " : "", host);
+    const char *what = drawing_is_points(d) ? "points of one seed"
+                                            : as_say("mean of n = %d, %s %% simultaneous interval", d->replicates,
+                                                     num(d->level));
+    char *text = file_text("%s%s%s: %s%s%s%s%s", unchecked ? unchecked : "", unchecked ? "; " : "", r->name, what,
+                           *commit ? "; commit " : "", commit, *host ? "; " : "", host);
     free(unchecked);
     fputs("caption = ", f);
     put_text(f, text);
@@ -214,7 +216,8 @@ static void put_facts(FILE *f, struct results *r, const struct drawing *d)
     const char *yl = as_config_get(g->set, "ylabel"), *scale = as_config_get(g->set, "xscale");
     struct span y = span_y(d), x = span_x(d);
     bool log_x = scale ? !strcmp(scale, "log")
-                       : d->x_numeric && strcmp(g->kind, "learning") && x.low > 0 && x.high / x.low >= 6;
+                       : d->x_numeric && strcmp(g->kind, "learning") && !drawing_is_points(d) && x.low > 0 &&
+                             x.high / x.low >= 6;
     double pad = log_x ? 0 : x.high > x.low ? 0.03 * (x.high - x.low) : 0.5;
     double from = log_x ? x.low / pow(x.high / x.low, 0.04) : !strcmp(g->kind, "learning") ? 0 : x.low - pad;
     fprintf(f, "# %s.gp: draws %s.tsv. Run it in its folder: gnuplot %s.gp; for another format:\n"
@@ -222,7 +225,7 @@ static void put_facts(FILE *f, struct results *r, const struct drawing *d)
             g->name, g->name, g->name, g->name);
     const struct { const char *name, *text; } texts[] = {
         { "name", g->name }, { "title", title ? title : r->e->title ? r->e->title : g->name },
-        { "xlabel", xl ? xl : d->x_name }, { "ylabel", yl ? yl : d->metric },
+        { "xlabel", xl ? xl : d->x_name }, { "ylabel", yl ? yl : drawing_is_points(d) ? "y" : d->metric },
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         fprintf(f, "%s = ", texts[i].name);
@@ -237,7 +240,8 @@ static void put_facts(FILE *f, struct results *r, const struct drawing *d)
             d->n_series ? d->series[0].n : 0);
     put_labels(f, d, y);
     put_height(f, d);
-    if (strcmp(g->kind, "learning") != 0 && strcmp(g->kind, "bars") != 0 && strcmp(g->kind, "dots") != 0)
+    if (strcmp(g->kind, "learning") != 0 && strcmp(g->kind, "bars") != 0 && strcmp(g->kind, "dots") != 0 &&
+        !drawing_is_points(d))
         put_tics(f, d);
 }
 

@@ -106,6 +106,9 @@ static bool scan_section(struct reading *r, int line, const char *text)
     r->header = grow(r->header, r->n_headers, sizeof *r->header);
     snprintf(r->header[r->n_headers].name, sizeof r->header->name, "%s", r->section);
     r->header[r->n_headers++].line = line;
+    struct ini *ini = r->ini;
+    ini->section = grow(ini->section, ini->n_sections, sizeof *ini->section);
+    ini->section[ini->n_sections++] = (struct ini_section){ copy(r->section, strlen(r->section)), r->file, line };
     return true;
 }
 
@@ -293,6 +296,9 @@ void ini_free(struct ini *ini)
     }
     for (int i = 0; i < ini->n_files; i++)
         free(ini->file[i]);
+    for (int i = 0; i < ini->n_sections; i++)
+        free(ini->section[i].name);
+    free(ini->section);
     free(ini->entry);
     free(ini->file);
     free(ini);

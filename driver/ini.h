@@ -8,8 +8,14 @@ struct ini_entry {
     const char *file;             /* as given; borrowed from the struct ini */
     int line;
 };
+struct ini_section {              /* a header, whether or not anything stands below it */
+    char *name;
+    const char *file;             /* borrowed likewise */
+    int line;
+};
 struct ini {
     struct ini_entry *entry; int n;
+    struct ini_section *section; int n_sections;
     char **file; int n_files;     /* this one first, then the included ones */
 };
 

@@ -2,6 +2,7 @@
  * threads, evaluations and the driver's own source change no bit of the trained weights. */
 #include "key.h"
 #include "file.h"
+#include "stages.h"
 
 #include <assay/error.h>
 #include <assay/layer.h>
@@ -71,10 +72,13 @@ static void add_layer(struct files *f, const struct as_config *cfg, const char *
     enum { MOST = 32 };
     struct as_choice choice[MOST];
     const struct as_entry *layer = as_registry_find("layer", name, NULL);
+    const char *bare = stage_key(key, NULL, 0);
     if (!layer)
         return;
     add(f, layer);
-    const char *impl = text_of(cfg, !strcmp(key, "model") ? "impl" : as_say("%s.impl", key));
+    /* The model's own implementation stands at `impl`, of its stage if there are stages. */
+    const char *impl = !strcmp(bare, "model") ? text_of(cfg, as_say("%.*simpl", (int)(bare - key), key))
+                                              : text_of(cfg, as_say("%s.impl", key));
     int n = as_registry_impls(layer, choice, MOST);
     for (int i = 0; impl && i < n && i < MOST; i++)
         if (!strcmp(choice[i].impl->name, impl))
@@ -85,7 +89,7 @@ static void add_layer(struct files *f, const struct as_config *cfg, const char *
 static void add_words(struct files *f, const char *kind, const char *text)
 {
     char *copy = file_text("%s", text);
-    for (char *save, *w = strtok_r(copy, " +*|,", &save); w; w = strtok_r(NULL, " +*|,", &save)) {
+    for (char *save, *w = strtok_r(copy, " +*|,()", &save); w; w = strtok_r(NULL, " +*|,()", &save)) {
         const struct as_entry *e = as_registry_find(kind, w, NULL);
         if (e)
             add(f, e);
@@ -109,7 +113,7 @@ int key_plugins(const struct as_config *cfg, const struct as_entry ***files)
 {
     struct files f = { NULL, 0 };
     for (size_t i = 0; i < cfg->n; i++) {
-        const char *key = cfg->entry[i].key, *text = cfg->entry[i].text;
+        const char *whole = cfg->entry[i].key, *key = stage_key(whole, NULL, 0), *text = cfg->entry[i].text;
         if (!strcmp(key, "data.source") || !strcmp(key, "valid.data.source"))
             add_words(&f, "source", text);
         else if (begins(key, "rule"))
@@ -124,7 +128,7 @@ int key_plugins(const struct as_config *cfg, const struct as_entry ***files)
         }
         else if (!begins(key, "data") && !begins(key, "train") && !begins(key, "valid") && !begins(key, "test")
                  && is_slot_key(key))
-            add_layer(&f, cfg, key, text);
+            add_layer(&f, cfg, whole, text);
     }
     if (f.n)
         qsort(f.entry, (size_t)f.n, sizeof *f.entry, by_path);

@@ -17,7 +17,7 @@
 
 /* --- what there is ------------------------------------------------------------------------------------------- */
 
-enum { QUICK = 1, SET = 2, RESULTS = 4, RUNNING = 8, JSON = 16, VERIFY = 32, FORMAT = 64, ALL = 128, CHECKING = 256, UNCHECKED = 512, OWN = 1 << 19, MANY = 1 << 20 };   /* OWN: reads its own options */
+enum { QUICK = 1, SET = 2, RESULTS = 4, RUNNING = 8, JSON = 16, VERIFY = 32, FORMAT = 64, ALL = 128, CHECKING = 256, UNCHECKED = 512, COVERAGE = 1024, OWN = 1 << 19, MANY = 1 << 20 };   /* OWN: reads its own options */
 
 static const struct subcommand {
     const char *name, *usage, *help;
@@ -42,7 +42,8 @@ static const struct subcommand {
     { "bench", "[VARIANT...]", "times layers against the machine's peak; `assay bench --help`", command_bench, OWN, 0, MANY },
     { "data", "[NAME]", "fetches, checks and converts the data of a source or an experiment", command_data,
       SET, 0, 1 },
-    { "papers", "", "papers, what implements them, and the accepted verdicts", command_papers, RESULTS | JSON, 0, 0 },
+    { "papers", "", "the catalogue: what implements each paper, experiments about it, accepted verdicts", command_papers,
+      RESULTS | JSON | COVERAGE, 0, 0 },
     { "export", "NAME", "results as a table: --csv, --md or --tex", command_export, QUICK | SET | RESULTS | FORMAT, 1,
       1 },
     { "cell", NULL, NULL, command_cell, 0, 0, 0 },       /* internal: `run` starts it */
@@ -66,6 +67,7 @@ static const struct option_row { const char *name, *value, *help; unsigned group
     { "--seed", "N", "other draws", CHECKING },
     { "--verbose", NULL, "what passed, too, with the largest errors and the time of each check", CHECKING },
     { "--unchecked", NULL, "runs although a plug-in fails `assay check`; every table and figure says so", UNCHECKED },
+    { "--coverage", NULL, "counts by family alone: rows, with a mechanism, with an experiment, answered", COVERAGE },
     { "--json", NULL, "for machines", JSON },
     { "--csv", NULL, "comma-separated", FORMAT },
     { "--md", NULL, "Markdown", FORMAT },
@@ -173,6 +175,7 @@ static void take_flag(struct command_line *line, const char *name)
     line->elements = line->elements || !strcmp(name, "--elements");
     line->verbose = line->verbose || !strcmp(name, "--verbose");
     line->unchecked = line->unchecked || !strcmp(name, "--unchecked");
+    line->coverage = line->coverage || !strcmp(name, "--coverage");
     line->json = line->json || !strcmp(name, "--json");
     line->verify = line->verify || !strcmp(name, "--verify");
     line->csv = line->csv || !strcmp(name, "--csv");

@@ -1,130 +1,14 @@
-/* papers.c: `assay papers`: every paper of the catalogue that something here is about: what implements it, which
- * experiment asks about it, and the verdicts that were accepted into the ledger. */
+/* papers.c: `assay papers`: every row of the catalogue: what implements it, which experiment asks about it, and the
+ * verdicts that were accepted into the ledger; with --coverage, how many rows of each family have them. */
 #include "commands.h"
-#include "experiment_impl.h"
 #include "file.h"
+#include "papers.h"
 #include "text.h"
 
-#include <assay/error.h>
-#include <assay/layer.h>
-#include <assay/objective.h>
-#include <assay/registry.h>
-#include <assay/rule.h>
 #include <ctype.h>
-#include <stdio.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* results/ledger.tsv, one line an accepted verdict; columns in this order. */
-enum { ID, EXPERIMENT, CLAIM, VERDICT, ESTIMATE, LOW, HIGH, SEEDS, MINUTES, COMMIT, COLUMNS };
-struct verdict { char *text[COLUMNS]; };
-
-struct paper { int id; const char *title; };
-
-struct papers {
-    struct paper *paper; int n;
-    struct verdict *verdict; int n_verdicts;
-    struct experiment_line *experiment; int n_experiments;
-};
-
-static void add_paper(struct papers *p, int id, const char *title)
-{
-    int i = 0;
-    while (i < p->n && p->paper[i].id != id)
-        i++;
-    if (i == p->n) {
-        p->paper = more(p->paper, p->n, sizeof *p->paper);
-        p->paper[p->n++].id = id;
-    }
-    if (title && !p->paper[i].title)
-        p->paper[i].title = title;
-}
-
-static const struct as_paper *paper_of(const struct as_plugin *p)
-{
-    return p->variant ? &p->variant->paper : p->rule ? &p->rule->paper : p->objective ? &p->objective->paper : NULL;
-}
-
-/* Whether a list such as "16, 15" holds an id. */
-static bool holds(const char *list, int id)
-{
-    for (const char *at = list; *at;) {
-        char *end;
-        long v = strtol(at, &end, 10);
-        if (end == at)
-            at++;
-        else if (v == id)
-            return true;
-        else
-            at = end;
-    }
-    return false;
-}
-
-static int by_id(const void *a, const void *b)
-{
-    const struct paper *x = a, *y = b;
-    return (x->id > y->id) - (x->id < y->id);
-}
-
-static void gather(struct papers *p)
-{
-    for (const struct as_entry *e = as_entries; e->path; e++) {
-        const struct as_paper *paper = *e->kernel ? NULL : paper_of(e->plugin);
-        if (paper && paper->id && strcmp(e->family, "template"))
-            add_paper(p, paper->id, paper->title);
-    }
-    p->experiment = experiment_list(&p->n_experiments);
-    for (int i = 0; i < p->n_experiments; i++)
-        for (const char *at = p->experiment[i].papers; *at;) {
-            char *end;
-            long v = strtol(at, &end, 10);
-            if (end > at && v > 0)
-                add_paper(p, (int)v, NULL);
-            at = end > at ? end : at + 1;
-        }
-    for (int i = 0; i < p->n_verdicts; i++)
-        if (atoi(p->verdict[i].text[ID]) > 0)
-            add_paper(p, atoi(p->verdict[i].text[ID]), NULL);
-    if (p->n)
-        qsort(p->paper, (size_t)p->n, sizeof *p->paper, by_id);
-}
-
-/* --- the ledger ------------------------------------------------------------------------------------------------ */
-
-static const char *read_ledger(struct papers *p, const char *path)
-{
-    const char *why;
-    if (!file_exists(path))
-        return NULL;                             /* nothing accepted yet */
-    char *text = file_read(path, NULL, &why);
-    if (!text)
-        return why;
-    int number = 0;
-    for (char *line = text, *end; line && *line; line = end) {
-        struct verdict v = { { NULL } };
-        int n = 0;
-        end = strchr(line, '\n');
-        if (end)
-            *end++ = '\0';
-        number++;
-        if (*line == '#' || !*line || !isdigit((unsigned char)*line))
-            continue;                            /* the head */
-        for (char *at = line; at && n < COLUMNS; n++) {
-            char *tab = strchr(at, '\t');
-            v.text[n] = file_text("%.*s", (int)(tab ? tab - at : (long)strlen(at)), at);
-            at = tab ? tab + 1 : NULL;
-        }
-        if (n < COLUMNS) {
-            free(text);
-            return as_say("%s:%d: %d columns, there should be %d; restore the file from git", path, number, n, COLUMNS);
-        }
-        p->verdict = more(p->verdict, p->n_verdicts, sizeof *p->verdict);
-        p->verdict[p->n_verdicts++] = v;
-    }
-    free(text);
-    return NULL;
-}
 
 static bool is_plain(const char *text)
 {
@@ -138,12 +22,12 @@ static bool is_plain(const char *text)
  * does, else a remark. */
 static const char *age_of(const struct verdict *v)
 {
-    if (!is_plain(v->text[COMMIT]) || !is_plain(v->text[EXPERIMENT]) || !is_plain(v->text[CLAIM]))
+    if (!is_plain(v->text[LEDGER_COMMIT]) || !is_plain(v->text[LEDGER_EXPERIMENT]) || !is_plain(v->text[LEDGER_CLAIM]))
         return "; age of the claim unknown: no commit";
     char *command = file_text("cd \"${ASSAY_HOME:-.}\" 2>/dev/null && git show %s:experiments/%s.ini 2>/dev/null",
-                              v->text[COMMIT], v->text[EXPERIMENT]);
+                              v->text[LEDGER_COMMIT], v->text[LEDGER_EXPERIMENT]);
     char head[128], line[512];
-    snprintf(head, sizeof head, "[claim %s]", v->text[CLAIM]);
+    snprintf(head, sizeof head, "[claim %s]", v->text[LEDGER_CLAIM]);
     FILE *out = popen(command, "r");
     bool any = false, found = false;
     while (out && fgets(line, sizeof line, out)) {
@@ -161,64 +45,97 @@ static const char *age_of(const struct verdict *v)
 
 static void print_paper(const struct papers *p, const struct paper *paper)
 {
-    printf("%-4d ", paper->id);
-    text_wrap(stdout, paper->title ? paper->title : "(no plug-in names it)", 5, 5);
-    for (const struct as_entry *e = as_entries; e->path; e++) {
-        const struct as_paper *of = *e->kernel ? NULL : paper_of(e->plugin);
-        if (of && of->id == paper->id && strcmp(e->family, "template"))
-            printf("     implemented  %s/%s\n", e->family, e->name);
+    int at = printf("%-4s ", paper->id);
+    char *head = file_text("%s [%s]", paper->title ? paper->title : "(no plug-in names it)",
+                           paper->family ? paper->family : "not in the catalogue");
+    text_wrap(stdout, head, 5, at);
+    free(head);
+    for (const struct as_entry *e = NULL; (e = papers_mechanism(p, paper->id, e));)
+        printf("     mechanism    %s/%s\n", e->family, e->name);
+    for (int i = 0; i < p->n_experiments; i++) {
+        const struct asked *x = &p->experiment[i];
+        if (papers_hold(x->papers, paper->id) && isnan(x->minutes))
+            printf("     experiment   %s: %s\n", x->name, x->title);
+        else if (papers_hold(x->papers, paper->id))
+            printf("     experiment   %s: %s, about %g min\n", x->name, x->title, x->minutes);
     }
-    for (int i = 0; i < p->n_experiments; i++)
-        if (holds(p->experiment[i].papers, paper->id))
-            printf("     experiment   %s: %s\n", p->experiment[i].name, p->experiment[i].title);
     for (int i = 0; i < p->n_verdicts; i++) {
         char *const *t = p->verdict[i].text;
-        if (holds(t[ID], paper->id))
-            printf("     %-12s %s/%s: %s [%s, %s], %s seeds%s\n", t[VERDICT], t[EXPERIMENT], t[CLAIM], t[ESTIMATE],
-                   t[LOW], t[HIGH], t[SEEDS], age_of(&p->verdict[i]));
+        if (papers_hold(t[LEDGER_ID], paper->id))
+            printf("     %-12s %s/%s: %s [%s, %s], %s seeds, %s min%s\n", t[LEDGER_VERDICT], t[LEDGER_EXPERIMENT],
+                   t[LEDGER_CLAIM], t[LEDGER_ESTIMATE], t[LEDGER_LOW], t[LEDGER_HIGH], t[LEDGER_SEEDS],
+                   t[LEDGER_MINUTES], age_of(&p->verdict[i]));
     }
 }
 
-static void print_json(const struct papers *p)
+static void put_text(const char *key, const char *text, const char *behind)
 {
-    puts("[");
-    for (int i = 0; i < p->n; i++) {
-        printf(" {\"id\": %d, \"title\": ", p->paper[i].id);
-        text_json(stdout, p->paper[i].title ? p->paper[i].title : "");
-        printf(", \"verdicts\": [");
-        for (int k = 0, n = 0; k < p->n_verdicts; k++) {
-            if (!holds(p->verdict[k].text[ID], p->paper[i].id))
-                continue;
-            printf("%s{\"experiment\": ", n++ ? ", " : "");
-            text_json(stdout, p->verdict[k].text[EXPERIMENT]);
-            printf(", \"claim\": ");
-            text_json(stdout, p->verdict[k].text[CLAIM]);
-            printf(", \"verdict\": ");
-            text_json(stdout, p->verdict[k].text[VERDICT]);
-            putchar('}');
-        }
-        printf("]}%s\n", i + 1 < p->n ? "," : "");
+    printf("\"%s\": ", key);
+    text_json(stdout, text ? text : "");
+    fputs(behind, stdout);
+}
+
+static void put_verdict(const struct verdict *v)
+{
+    static const struct { const char *key; enum ledger_column column; } part[] = {
+        { "experiment", LEDGER_EXPERIMENT }, { "claim", LEDGER_CLAIM }, { "verdict", LEDGER_VERDICT },
+        { "estimate", LEDGER_ESTIMATE }, { "low", LEDGER_LOW }, { "high", LEDGER_HIGH }, { "seeds", LEDGER_SEEDS },
+        { "minutes", LEDGER_MINUTES }, { "commit", LEDGER_COMMIT },
+    };
+    enum { PARTS = sizeof part / sizeof *part };
+    for (int i = 0; i < PARTS; i++) {
+        putchar(i ? ' ' : '{');
+        put_text(part[i].key, v->text[part[i].column], i + 1 < PARTS ? "," : "}");
     }
-    puts("]");
+}
+
+/* All values are texts, as the files have them. */
+static void put_paper(const struct papers *p, const struct paper *paper, const char *behind)
+{
+    int n = 0;
+    fputs(" {", stdout);
+    put_text("id", paper->id, ", ");
+    put_text("title", paper->title, ", ");
+    put_text("name", paper->name, ", ");
+    put_text("family", paper->family, ", \"mechanisms\": [");
+    for (const struct as_entry *e = NULL; (e = papers_mechanism(p, paper->id, e)); n++) {
+        char *path = file_text("%s/%s", e->family, e->name);
+        fputs(n ? ", " : "", stdout);
+        text_json(stdout, path);
+        free(path);
+    }
+    fputs("], \"experiments\": [", stdout);
+    n = 0;
+    for (int i = 0; i < p->n_experiments; i++)
+        if (papers_hold(p->experiment[i].papers, paper->id)) {
+            fputs(n++ ? ", " : "", stdout);
+            text_json(stdout, p->experiment[i].name);
+        }
+    fputs("], \"verdicts\": [", stdout);
+    n = 0;
+    for (int i = 0; i < p->n_verdicts; i++)
+        if (papers_hold(p->verdict[i].text[LEDGER_ID], paper->id)) {
+            fputs(n++ ? ", " : "", stdout);
+            put_verdict(&p->verdict[i]);
+        }
+    printf("]}%s\n", behind);
 }
 
 int command_papers(struct command_line *line)
 {
-    struct papers p = { NULL, 0, NULL, 0, NULL, 0 };
-    char *path = file_text("%s/ledger.tsv", line->results);
-    const char *why = read_ledger(&p, path);
-    free(path);
+    struct papers p;
+    const char *why = papers_open(&p, line->results);
     int status = why ? complain(EXIT_CANNOT, why) : EXIT_ALL_WELL;
-    gather(&p);
-    if (!why && line->json)
-        print_json(&p);
-    for (int i = 0; !why && !line->json && i < p.n; i++)
-        print_paper(&p, &p.paper[i]);
-    for (int i = 0; i < p.n_verdicts; i++)
-        for (int k = 0; k < COLUMNS; k++)
-            free(p.verdict[i].text[k]);
-    experiment_list_free(p.experiment, p.n_experiments);
-    free(p.verdict);
-    free(p.paper);
+    if (!why && line->coverage)
+        papers_coverage(&p, line->json);
+    else if (!why && line->json) {
+        puts("[");
+        for (int i = 0; i < p.n; i++)
+            put_paper(&p, &p.paper[i], i + 1 < p.n ? "," : "");
+        puts("]");
+    } else
+        for (int i = 0; !why && i < p.n; i++)
+            print_paper(&p, &p.paper[i]);
+    papers_close(&p);
     return status;
 }

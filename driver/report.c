@@ -108,15 +108,14 @@ static void put_tables(FILE *f, struct results *r)
     }
     free(unchecked);
     fputs("<h2>Results</h2>\n", f);
-    for (int i = 0; i < r->e->n_metrics; i++)
-        for (int k = -1; k < r->e->n_evals; k++) {
-            char *name = k < 0 ? file_text("%s", r->e->metric[i])
-                               : file_text("%s.%s", r->e->eval[k].name, r->e->metric[i]);
-            struct block b = block_make(r, name, k < 0 ? NULL : &r->e->eval[k]);
-            put_table(f, &b.table, b.caption);
-            block_free(&b);
-            free(name);
-        }
+    const struct eval *eval;
+    char *name;
+    for (int i = 0; (name = table_metric(r, i, &eval)); i++) {
+        struct block b = block_make(r, name, eval);
+        put_table(f, &b.table, b.caption);
+        block_free(&b);
+        free(name);
+    }
     fputs("<h2>Budgets</h2>\n", f);
     struct table budget = budget_make(r);
     put_table(f, &budget, NULL);

@@ -2,6 +2,8 @@
 #include "resolve.h"
 #include "data.h"
 #include "file.h"
+#include "key.h"
+#include "stages.h"
 
 #include <assay/error.h>
 #include <assay/parallel.h>
@@ -19,11 +21,13 @@
 
 struct building {
     const struct experiment *e;
-    struct as_config *cfg;
+    struct as_config *cfg;           /* of the stage under way */
+    struct stages stages;
+    const char *stage;               /* its name, or NULL */
     bool check_evals;
     struct resolved *out;
     struct as_data *train, *valid;
-    struct as_model *model;
+    struct as_model *model, *taught; /* taught: of the stage before */
     struct as_trainer *trainer;
 };
 
@@ -76,6 +80,50 @@ static struct as_data *open_valid(struct as_config *cfg, struct resolved *out)
     return open_changed(cfg, "[valid]", n, key, text, out);
 }
 
+/* The model with other keys laid over must read them and have the weights that were trained. */
+static void check_model(const struct building *b, const char *what, int n, const char *const *key,
+                        const char *const *text)
+{
+    struct as_config *copy = as_config_copy(b->cfg);
+    int changed = 0;
+    for (int i = 0; i < n; i++) {
+        if (!strncmp(key[i], "data.", 5))
+            continue;
+        as_config_set(copy, key[i], text[i], true);
+        for (size_t k = 0; k < copy->n; k++)
+            if (!strcmp(copy->entry[k].key, key[i]))
+                copy->entry[k].read = false;
+        changed++;
+    }
+    const char *why = NULL;
+    if (changed) {
+        struct as_model *m = as_model_new(copy, as_data_describe(b->train), 0);
+        why = as_config_unread(copy);
+        if (!why && (as_model_adopt(m, b->model, NULL) || as_model_store(m).n != as_model_store(b->model).n))
+            why = "only keys of the model that leave its weights as they are can be changed on trained ones";
+        as_model_free(m);
+    }
+    as_config_free(copy);
+    if (why)
+        as_fail(AS_REFUSED, "%s: %s", what, why);
+}
+
+/* Those of an evaluation's keys that are the data's, at the front. */
+static int data_keys_first(int n, const char **key, const char **text)
+{
+    int front = 0;
+    for (int i = 0; i < n; i++) {
+        const char *k = key[i], *t = text[i];
+        if (strncmp(k, "data.", 5))
+            continue;
+        key[i] = key[front];
+        text[i] = text[front];
+        key[front] = k;
+        text[front++] = t;
+    }
+    return front;
+}
+
 static void check_evals(struct building *b)
 {
     for (int i = 0; i < b->e->n_evals; i++) {
@@ -86,7 +134,9 @@ static void check_evals(struct building *b)
             as_fail(AS_NO_MEMORY, "no memory for the evaluations");
         for (int k = 0; k < eval_points(v); k++) {
             eval_point(v, k, key, text);
-            as_data_close(open_changed(b->cfg, as_say("[eval %s]", v->name), n, key, text, b->out));
+            check_model(b, as_say("[eval %s]", v->name), n, key, text);
+            as_data_close(open_changed(b->cfg, as_say("[eval %s]", v->name), data_keys_first(n, key, text), key, text,
+                                       b->out));
         }
         free(key);
         free(text);
@@ -99,27 +149,68 @@ static void check_evals(struct building *b)
     }
 }
 
-/* Data, model and trainer: each writes its defaults back. */
-static void build_training(struct building *b)
+/* Data, model and trainer: each writes its defaults back. fresh: weights that are no earlier stage's, or NULL. */
+static void build_training(struct building *b, const char *fresh)
 {
     struct as_config *cfg = b->cfg;
     const struct as_stored *stored;
     b->train = open_data(cfg, &stored, b->out);
-    b->out->stored = stored != NULL;
+    b->out->stored = b->out->stored || stored;
     b->valid = open_valid(cfg, b->out);
     const struct as_data_shape *shape = as_data_describe(b->train);
     b->model = as_model_new(cfg, shape, 0);
+    const char *why = b->taught ? as_model_adopt(b->model, b->taught, fresh) : NULL;
+    if (why)
+        as_fail(AS_REFUSED, "%s", why);
     b->trainer = as_trainer_new(cfg, b->model, b->train, b->valid, 0);
     struct as_model_stats s = as_model_measure(b->model, shape->max_length);
     b->out->parameters = s.parameters;
     b->out->state = s.state;
     b->out->flop = s.flop;
+    free(b->out->model);
     b->out->model = as_model_describe(b->model);
 }
 
-static void hash_data(struct building *b)
+/* Of the data of all stages; without stages, of the data. */
+static void hash_data(const struct stages *s, char out[65])
 {
-    const char *why = data_hash(b->cfg, b->out->data_hash);
+    char *all = file_text("%s", "");
+    for (int i = 0; i < s->n; i++) {
+        const char *why = data_hash(s->stage[i].config, out);
+        if (why)
+            as_fail(AS_REFUSED, "%s", why);
+        char *longer = file_text("%s%s\n", all, out);
+        free(all);
+        all = longer;
+    }
+    if (s->n > 1)
+        key_sha256(all, strlen(all), out);
+    free(all);
+}
+
+static void let_go(struct building *b)
+{
+    as_trainer_free(b->trainer);
+    as_data_close(b->valid);
+    as_data_close(b->train);
+    if (b->taught)
+        as_model_free(b->taught);
+    b->trainer = NULL;
+    b->valid = b->train = NULL;
+    b->taught = b->model;
+    b->model = NULL;
+}
+
+static void build_stage(struct building *b, const struct stage *s)
+{
+    let_go(b);
+    b->stage = s->name;
+    b->cfg = s->config;
+    if (!as_config_get(b->cfg, "data.source"))
+        as_fail(AS_REFUSED, "[data] source is missing; `assay list sources` shows what there is");
+    build_training(b, s->fresh);
+    as_config_get(b->cfg, "test.examples");      /* the cell reads it when it evaluates */
+    const char *why = as_config_unread(b->cfg);
     if (why)
         as_fail(AS_REFUSED, "%s", why);
 }
@@ -145,10 +236,10 @@ static void build_study(struct building *b, const char *name)
     if (as_config_get(b->cfg, "data.source")) {
         const struct as_stored *stored;
         if (as_config_get(b->cfg, "model"))
-            build_training(b);
+            build_training(b, NULL);
         else
             b->train = open_data(b->cfg, &stored, b->out);
-        hash_data(b);
+        hash_data(&b->stages, b->out->data_hash);
     }
     why = as_config_unread(b->cfg);
     if (why)
@@ -159,34 +250,34 @@ static void build(void *ctx)
 {
     struct building *b = ctx;
     struct as_config *cfg = b->cfg;
-    const char *study = as_config_get(cfg, "study");
+    const char *study = as_config_get(cfg, "study"), *why;
+    b->stages = stages_asked(cfg, b->e->stage, study ? 0 : b->e->n_stages);
     if (study) {
         build_study(b, study);
         return;
     }
-    if (!as_config_get(cfg, "data.source"))
-        as_fail(AS_REFUSED, "[data] source is missing; `assay list sources` shows what there is");
-    build_training(b);
+    for (int i = 0; i < b->stages.n; i++)
+        build_stage(b, &b->stages.stage[i]);
     b->out->metric = file_text("%s", as_data_describe(b->train)->metric);
-    as_config_get(cfg, "test.examples");         /* the cell reads it when it evaluates */
-    const char *why = as_config_unread(cfg);
-    if (why)
-        as_fail(AS_REFUSED, "%s", why);
     if (b->check_evals)
         check_evals(b);
-    hash_data(b);
+    b->stage = NULL;
+    why = b->cfg == cfg ? NULL : stages_unread(cfg, &b->stages);
+    if (why)
+        as_fail(AS_REFUSED, "%s", why);
+    hash_data(&b->stages, b->out->data_hash);
+    stages_put(cfg, &b->stages);
 }
 
 const char *resolve_cell(const struct experiment *e, struct as_config *cfg, bool with_evals, struct resolved *out)
 {
     struct building b = { .e = e, .cfg = cfg, .check_evals = with_evals, .out = out };
     enum as_failure f = as_try(build, &b);
-    const char *why = f ? as_say("%s", as_failure_text()) : NULL;
-    as_trainer_free(b.trainer);
-    if (b.model)
-        as_model_free(b.model);
-    as_data_close(b.valid);
-    as_data_close(b.train);
+    const char *why = !f ? NULL : b.stage ? as_say("[stage %s] %s", b.stage, as_failure_text())
+                                          : as_say("%s", as_failure_text());
+    let_go(&b);                                  /* the model becomes the one before */
+    let_go(&b);
+    stages_free(&b.stages);
     return why;
 }
 

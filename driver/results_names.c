@@ -5,6 +5,7 @@
 #include <assay/metric.h>
 #include <assay/registry.h>
 #include <assay/study.h>
+#include <driver/stages.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,11 +39,39 @@ const struct eval *names_eval(const struct results *r, const char *name)
     return NULL;
 }
 
+/* The stage that a name is of: "pre.accuracy" is of [stage pre]; NULL when it is of none. */
+static const char *stage_of(const struct results *r, const char *name)
+{
+    for (int i = 0; i < r->e->n_stages; i++) {
+        size_t n = strlen(r->e->stage[i]);
+        if (!strncmp(r->e->stage[i], name, n) && name[n] == '.') return r->e->stage[i];
+    }
+    return NULL;
+}
+
 static const struct as_study *study_of(const struct results *r)
 {
     const char *name = as_config_get(r->e->base, "study");
     const struct as_entry *e = name ? as_registry_find("study", name, NULL) : NULL;
     return e ? e->plugin->study : NULL;
+}
+
+/* The names of each stage: its metrics and its curves. */
+static bool each_of_stages(const struct results *r, bool (*take)(void *ctx, const char *name), void *ctx)
+{
+    const struct experiment *e = r->e;
+    for (int k = 0; k < e->n_stages; k++) {
+        const char *stage = e->stage[k], *own = as_config_get(e->base, as_say("stage.%s.valid.metric", stage));
+        for (int i = 0; i < e->n_metrics; i++) {
+            if (take(ctx, as_say("%s.%s", stage, e->metric[i]))) return true;
+            if (take(ctx, as_say("%s.valid.%s", stage, e->metric[i]))) return true;
+        }
+        if (!own) own = as_config_get(e->base, "valid.metric");
+        if (own && take(ctx, as_say("%s.valid.%s", stage, own))) return true;
+        if (own && k + 1 == e->n_stages && take(ctx, as_say("valid.%s", own))) return true;
+        if (take(ctx, as_say("%s.train.loss", stage))) return true;
+    }
+    return false;
 }
 
 /* Calls take(ctx, name) for every name a claim may use; ends with the first true. */
@@ -58,6 +87,7 @@ static bool each_name(const struct results *r, bool (*take)(void *ctx, const cha
         for (int k = 0; k < e->n_evals; k++)
             if (take(ctx, as_say("%s.%s", e->eval[k].name, e->metric[i]))) return true;
     }
+    if (each_of_stages(r, take, ctx)) return true;
     const char *valid = as_config_get(e->base, "valid.metric");
     if (valid && take(ctx, as_say("valid.%s", valid))) return true;
     if (take(ctx, "valid.ce") || take(ctx, "train.loss")) return true;
@@ -119,11 +149,11 @@ static long examples_of(const struct results *r, const char *name)
 
 bool names_changes_data(const struct results *r, const char *key)
 {
-    if (!strncmp(key, "data.", 5)) return true;
+    if (!strncmp(stage_key(key, NULL, 0), "data.", 5)) return true;
     if (strcmp(key, "arm") != 0) return false;
     for (int i = 0; i < r->e->n_arms; i++)
         for (size_t k = 0; k < r->e->arm[i].set->n; k++)
-            if (!strncmp(r->e->arm[i].set->entry[k].key, "data.", 5)) return true;
+            if (!strncmp(stage_key(r->e->arm[i].set->entry[k].key, NULL, 0), "data.", 5)) return true;
     return false;
 }
 
@@ -142,6 +172,14 @@ bool names_study_metric(const struct results *r, const char *name, struct claim_
         return true;
     }
     return false;
+}
+
+const char *names_along(const struct results *r, const char *name)
+{
+    const struct as_study *s = study_of(r);
+    for (int i = 0; s && s->axes && s->axes[i] && s->axes[i + 1]; i += 2)
+        if (!strcmp(s->axes[i], name)) return s->axes[i + 1];
+    return "step";
 }
 
 int names_metric(void *ctx, const char *name, struct claim_metric *out, const char **nearest)
@@ -168,8 +206,9 @@ int names_metric(void *ctx, const char *name, struct claim_metric *out, const ch
     }
     out->scale = scale_of(m->scale);
     out->direction = m->higher_is_better ? 1 : -1;
-    out->chance = number_of_any(c->r, as_say("chance.%s", m->name));
-    out->worst = number_of_any(c->r, as_say("worst.%s", m->name));
+    const char *stage = stage_of(c->r, name);        /* its classes may be others than those of the last */
+    out->chance = number_of_any(c->r, as_say("chance.%s%s%s", stage ? stage : "", stage ? "." : "", m->name));
+    out->worst = number_of_any(c->r, as_say("worst.%s%s%s", stage ? stage : "", stage ? "." : "", m->name));
     if (m->proportion) out->n_examples = examples_of(c->r, name);
     return 0;
 }

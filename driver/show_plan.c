@@ -4,6 +4,7 @@
 #include "file.h"
 #include "looks.h"
 #include "results.h"
+#include "stages.h"
 #include "text.h"
 
 #include <assay/error.h>
@@ -38,6 +39,23 @@ static const char *point_name(const struct plan *p, int point)
     return *all ? all : "(one point)";
 }
 
+/* What each stage changes. */
+static void print_stages(const struct experiment *e)
+{
+    char name[64];
+    for (int i = 0; i < e->n_stages; i++) {
+        printf("stage     %s:", e->stage[i]);
+        int n = 0;
+        for (size_t k = 0; k < e->base->n; k++) {
+            const struct as_config_entry *own = &e->base->entry[k];
+            const char *key = stage_key(own->key, name, sizeof name);
+            if (!strcmp(name, e->stage[i]))
+                printf("%s %s = %s", n++ ? ";" : "", key, own->text);
+        }
+        printf("%s\n", n ? "" : " as the sections say");
+    }
+}
+
 static void print_head(const struct plan *p)
 {
     const struct experiment *e = p->e;
@@ -50,6 +68,7 @@ static void print_head(const struct plan *p)
     if (!isnan(e->minutes) && !e->altered)
         printf(", about %.3g minutes on two cores", e->minutes);
     printf("\n\nseeds     %s\n", text_ranges(e->seed, e->n_seeds));
+    print_stages(e);
     for (int i = 0; i < e->n_vary; i++)
         printf("varies    %s = %s\n", e->vary[i].key, values_text(&e->vary[i]));
     for (int i = 0; i < e->n_tune; i++)
@@ -141,7 +160,12 @@ static void print_json(const struct plan *p)
     text_json(stdout, p->e->name);
     printf(", \"title\": ");
     text_json(stdout, p->e->title);
-    printf(", \"altered\": %s, \"points\": [\n", p->e->altered ? "true" : "false");
+    printf(", \"altered\": %s, \"stages\": [", p->e->altered ? "true" : "false");
+    for (int i = 0; i < p->e->n_stages; i++) {
+        printf("%s", i ? ", " : "");
+        text_json(stdout, p->e->stage[i]);
+    }
+    puts("], \"points\": [");
     for (int i = 0; i < p->n_points; i++) {
         printf("  {\"name\": ");
         text_json(stdout, point_name(p, i));

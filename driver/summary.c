@@ -94,7 +94,7 @@ static const char *other_of(const struct results *r, const char *name, const cha
 static void print_mixture(const struct results *r)
 {
     static const char *const about[] = { "processor", "level", "compiler", "flags", "core", "libraries", "products",
-                                         "functions", "transforms", "libc" };
+                                         "functions", "libc" };
     int differ = 0;
     for (size_t k = 0; k < sizeof about / sizeof *about; k++) {
         const char *first, *other = other_of(r, about[k], &first);

@@ -213,29 +213,31 @@ static bool is_read(struct results *r, const char *metric)
     return found;
 }
 
-/* Metric number i of those that are measured: each plain, then in each evaluation. malloc'd; NULL at the end. */
-static char *metric_at(const struct results *r, int i, const struct eval **v)
+char *table_metric(const struct results *r, int i, const struct eval **v)
 {
     const struct experiment *e = r->e;
-    int metric = i / (1 + e->n_evals), eval = i % (1 + e->n_evals);
+    int stages = e->n_stages > 0 ? e->n_stages - 1 : 0, each = 1 + stages + e->n_evals;
+    int metric = i / each, place = i % each;
+    *v = NULL;
     if (metric >= e->n_metrics) return NULL;
-    *v = eval ? &e->eval[eval - 1] : NULL;
-    return eval ? file_text("%s.%s", (*v)->name, e->metric[metric]) : file_text("%s", e->metric[metric]);
+    if (place == 0) return file_text("%s", e->metric[metric]);
+    if (place <= stages) return file_text("%s.%s", e->stage[place - 1], e->metric[metric]);
+    *v = &e->eval[place - stages - 1];
+    return file_text("%s.%s", (*v)->name, e->metric[metric]);
 }
 
 void table_metrics(struct results *r, bool all)
 {
     const struct eval *v = NULL;
-    char *more = file_text("%s", "");
-    int shown = 0, n = (1 + r->e->n_evals) * r->e->n_metrics;
-    for (int i = 0; i < n && !all; i++) {
-        char *name = metric_at(r, i, &v);
+    char *more = file_text("%s", ""), *name;
+    int shown = 0;
+    for (int i = 0; !all && (name = table_metric(r, i, &v)); i++) {
         shown += is_read(r, name);
         free(name);
     }
     all = all || !shown;
-    for (int i = 0; i < n; i++) {
-        char *name = metric_at(r, i, &v), *longer = NULL;
+    for (int i = 0; (name = table_metric(r, i, &v)); i++) {
+        char *longer = NULL;
         if (all || is_read(r, name)) print_block(r, name, v);
         else longer = file_text("%s%s%s", more, *more ? ", " : "", name);
         free(name);

@@ -16,6 +16,10 @@ struct block { struct table table; char *caption; };
 struct block block_make(struct results *r, const char *metric, const struct eval *eval);
 void block_free(struct block *b);
 
+/* Metric number i of those that are measured: each plain (of the last stage, if there are stages), at the end of each
+ * stage before, and in each evaluation, which *eval then is. malloc'd; NULL behind the last. */
+char *table_metric(const struct results *r, int i, const struct eval **eval);
+
 struct table budget_make(struct results *r);
 
 /* Prints the blocks of what claims and figures read; of everything with `all`, or when they read nothing. */

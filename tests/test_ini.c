@@ -251,7 +251,14 @@ static void refusals(void **state)
     (void)state;
     assert_string_equal(bad(""), "accepted");
     has(bad("[trian]\nx = 1\n"), "e.ini:24: unknown section [trian]: did you mean [train]?");
-    has(bad("[stage a]\nsteps = 1\n"), "not supported yet by this version");
+    assert_string_equal(bad("[stage a]\nclip = 2\n"), "accepted");
+    has(bad("[stage a]\nsteps = 1\n"), "every stage sets train.steps itself");
+    has(bad("[stage a]\n[stage b]\nsteps = 1\n"), "e.ini:23: [stage a] is empty");
+    has(bad("[stage a.b]\nsteps = 1\n"), "letters, digits");
+    has(bad("[stage a]\nsteps = 1\nseed = 3\n"), "[stage a]: seed is one for all stages");
+    has(bad("[stage a]\nfresh = b\n"), "the first stage draws all its weights anyway");
+    has(bad("[stage aa]\nclip = 2\n[arm x]\nstage.ab.steps = 1\n"), "there is no [stage ab]: did you mean [stage aa]?");
+    has(bad("[stage a]\nclip = 2\n[vary]\nstage.lr = 1, 2\n"), "a key of a stage is stage.NAME.KEY");
     has(bad("[match]\nkey = width\n"), "not supported yet");
     has(bad("[replicate]\nunit = split\n"), "not supported yet");
     has(bad("[eval a]\nmode = step\n"), "not supported yet");

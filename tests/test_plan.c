@@ -199,6 +199,57 @@ static void plugins(void **state)
     unmake(m);
 }
 
+/* Stages are part of the key, in their order; a resolved stage is whole; what a stage uses is known. */
+static void stages(void **state)
+{
+    (void)state;
+    static const char two[] = "[stage a]\nlr = 2e-3\n[stage b]\nrule = sgd\nsteps = 3\n[eval long]";
+    struct made m = sound("[eval long]", two);
+    struct as_config *r = m.p->resolved[0];
+    assert_int_equal(m.e->n_stages, 2);
+    assert_string_equal(as_config_get(r, "stage.order"), "a, b");
+    assert_string_equal(as_config_get(r, "stage.a.rule"), "adamw");       /* a default */
+    assert_string_equal(as_config_get(r, "stage.b.rule"), "sgd");
+    assert_string_equal(as_config_get(r, "stage.a.train.steps"), "4");
+    assert_string_equal(as_config_get(r, "stage.b.train.steps"), "3");
+    assert_string_equal(as_config_get(r, "stage.a.train.lr"), "0.002");   /* tuning is of the other one */
+    assert_string_equal(as_config_get(r, "stage.b.train.lr"), "0.001");
+    assert_string_equal(as_config_get(r, "stage.b.mixer"), "deltanet");   /* of the arm */
+    assert_string_equal(as_config_get(r, "test.examples"), "4");
+    assert_null(as_config_get(r, "stage.a.test.examples"));
+    assert_null(as_config_get(r, "mixer"));
+    char *text = key_text(r, "0");
+    has(text, "[plug-in] impl/rule/adamw.c ");
+    has(text, "[plug-in] impl/rule/sgd.c ");
+    has(text, "[plug-in] impl/linear-attention/deltanet.c ");
+    free(text);
+    assert_int_equal(different_keys(m, sound("[eval long]", two)), 0);
+    assert_int_equal(different_keys(m, sound("[test]\nexamples = 4", "[stage a]\nlr = 2e-3\n[stage b]\nrule = sgd\nsteps = 3\n"
+                                                                     "[test]\nexamples = 5")), 0);
+    assert_int_equal(different_keys(m, sound("[eval long]", "[stage b]\nlr = 2e-3\n[stage a]\nrule = sgd\nsteps = 3\n[eval long]")), 16);
+    assert_int_equal(different_keys(m, sound("[eval long]", "[stage a]\nlr = 2e-3\n[stage b]\nrule = sgd\nsteps = 4\n[eval long]")), 16);
+    assert_int_equal(different_keys(m, sound("[eval long]", "[stage a]\nlr = 2e-3\n[stage b]\nfresh = W_head\nrule = sgd\nsteps = 3\n"
+                                                            "[eval long]")), 16);
+    assert_int_equal(different_keys(m, sound(NULL, NULL)), 16);
+    unmake(m);
+}
+
+/* A study's options may name the rule that it trains with: its file decides the cell's bits as well. */
+static void rule_of_a_study(void **state)
+{
+    (void)state;
+    struct as_config *cfg = as_config_new();
+    as_config_set(cfg, "study", "finite-width", true);
+    as_config_set(cfg, "study.rule", "muon", true);
+    as_config_set(cfg, "study.objective", "ce", true);
+    char *text = key_text(cfg, "0");
+    has(text, "[plug-in] impl/study/finite-width.c ");
+    has(text, "[plug-in] impl/rule/muon.c ");
+    has(text, "[plug-in] impl/objective/ce.c ");
+    free(text);
+    as_config_free(cfg);
+}
+
 static const char *refused(const char *from, const char *to, const char *set)
 {
     const char *why = NULL;
@@ -220,6 +271,11 @@ static void refusals(void **state)
     has(refused("data.length = 5, 12", "data.lenght = 5, 12", NULL), "[eval long]");
     has(refused("data.length = 5, 12", "data.length = 5, 0", NULL), "out of range");
     has(refused("[valid]\n", "[valid]\ndata.lenght = 3\n", NULL), "data.length");
+    has(refused("data.length = 5, 12", "width = 8, 16", NULL), "[eval long]");
+    has(refused("data.length = 5, 12", "width = 16", NULL), "leave its weights as they are");
+    has(refused("data.length = 5, 12", "widht = 8", NULL), "did you mean \"width\"?");
+    has(refused("data.length = 5, 12", "lr = 1e-3", NULL), "train.lr is neither");
+    assert_string_equal(refused("data.length = 5, 12", "data.length = 5\ndropout = 0, 0.5", NULL), "accepted");
     has(refused("[test]\n", "[test]\nmetrics = acuracy\n", NULL), "did you mean accuracy?");
     has(refused("[test]\n", "[test]\nexample = 3\n", NULL), "test.example");
     has(refused(NULL, NULL, "mixer.heads=3"), "heads");
@@ -243,7 +299,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(grid), cmocka_unit_test(keys), cmocka_unit_test(evaluations), cmocka_unit_test(plugins),
-        cmocka_unit_test(refusals),
+        cmocka_unit_test(stages), cmocka_unit_test(rule_of_a_study), cmocka_unit_test(refusals),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }

@@ -16,8 +16,7 @@ struct as_library {
 
 extern const struct as_library as_library_onednn, as_library_blas;
 
-/* Name and version of what computes exp, tanh and the like, and Fourier transforms; static, for records. */
+/* Name and version of what computes exp, tanh and the like; static, for records. */
 const char *as_library_functions(void);
-const char *as_library_transforms(void);
 
 #endif

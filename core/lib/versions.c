@@ -9,11 +9,6 @@
 #include <string.h>
 #endif
 
-/* FFTW's own name is "fftw-3.3.10-sse2-avx"; the library that runs says it, not the header. */
-#ifdef HAVE_FFTW3F
-extern const char fftwf_version[];
-#endif
-
 #ifdef HAVE_SLEEF
 /* SLEEF has no function that says its version: the name of the file it was loaded from does, "libsleef.so.3.5.1". */
 const char *as_library_functions(void)
@@ -30,12 +25,3 @@ const char *as_library_functions(void)
 #else
 const char *as_library_functions(void) { return "libm"; }
 #endif
-
-const char *as_library_transforms(void)
-{
-#ifdef HAVE_FFTW3F
-    return fftwf_version;
-#else
-    return "own";
-#endif
-}

@@ -12,6 +12,7 @@ struct as_data {
     void *opt;
     struct as_data_shape shape;
     uint64_t seed;
+    bool by_class;                       /* training examples come class by class */
 };
 
 static const struct as_entry *find_source(struct as_config *cfg)
@@ -26,6 +27,17 @@ static const struct as_entry *find_source(struct as_config *cfg)
         as_fail(AS_REFUSED, "data.source = %s: there is no such source%s%s", name, nearest ? "; nearest is " : "",
                 nearest ? nearest : "");
     return e;
+}
+
+/* data.order: how training examples follow one another. NULL, or the refusal. */
+static const char *read_order(struct as_data *d, struct as_config *cfg)
+{
+    const char *text = as_config_word(cfg, "data.order", "shuffled");
+
+    d->by_class = strcmp(text, "classes") == 0;
+    if (d->by_class || strcmp(text, "shuffled") == 0)
+        return NULL;
+    return as_say("data.order = %s: it is shuffled or classes", text);
 }
 
 struct as_data *as_data_open(struct as_config *cfg, uint64_t seed, const struct as_stored *stored)
@@ -47,6 +59,8 @@ struct as_data *as_data_open(struct as_config *cfg, uint64_t seed, const struct 
         why = as_options_read(s->options, d->opt, s->opt_size, cfg, "data");
     if (!why && s->check)
         why = s->check(d->opt);
+    if (!why)
+        why = read_order(d, cfg);
     if (!why && !s->example && !stored)
         why = as_say("data.source = %s is stored data and was not loaded", e->name);
     if (why) {
@@ -94,6 +108,25 @@ static ptrdiff_t unit(const struct as_data_field *f)
 }
 
 static bool timed(const struct as_data_field *f) { return f->rank > 0 && f->dim[0] == AS_TIME; }
+
+const int32_t *data_class_targets(const struct as_data *d, ptrdiff_t *classes)
+{
+    if (!d->by_class)
+        return NULL;
+    if (!d->stored)
+        as_fail(AS_REFUSED, "data.order = classes: %s makes its examples as it goes, so they cannot be sorted; take a "
+                            "source of stored data, or leave it at shuffled", d->entry->name);
+    for (int f = 0; f < d->shape.n_fields; f++) {
+        const struct as_data_field *field = &d->shape.field[f];
+
+        if (strcmp(field->name, "target") != 0 || !field->integer || timed(field) || unit(field) != 1)
+            continue;
+        *classes = field->vocab > 0 ? field->vocab : d->shape.classes;
+        return d->stored->i[AS_TRAIN][f];
+    }
+    as_fail(AS_REFUSED, "data.order = classes: examples of %s have no class of their own (one integer as target); leave "
+                        "it at shuffled", d->entry->name);
+}
 
 /* What padding holds: no class for targets, zero for the rest. */
 static int32_t pad_value(const struct as_data_field *f) { return strcmp(f->name, "target") == 0 ? -1 : 0; }

@@ -29,16 +29,23 @@ static void add_example(const struct target *t, const struct as_metric *metric, 
                         ptrdiff_t row, const real *weight, double *sum, double *total)
 {
     ptrdiff_t k = output->dim[output->rank - 1];
+    double least = (double)INFINITY;
 
     for (ptrdiff_t s = 0; s < t->time; s++) {
         ptrdiff_t at = row * t->time + s;
+        double value;
 
         if (weight[at] == R(0.0))
             continue;
-        *sum += (double)weight[at] *
-                metric->value(output->x + at * k, k, t->real_valued ? 0 : t->batch->i[t->field][at],
+        value = metric->value(output->x + at * k, k, t->real_valued ? 0 : t->batch->i[t->field][at],
                               t->real_valued ? t->batch->x[t->field] + at * t->width : NULL);
+        *sum += (double)weight[at] * value;
         *total += (double)weight[at];
+        least = value < least ? value : least;
+    }
+    if (metric->whole && *total > 0) {
+        *sum = least;
+        *total = 1;
     }
 }
 

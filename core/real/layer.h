@@ -16,6 +16,7 @@ struct weight_slot {                 /* one weight or running statistic */
     enum as_kind kind;
     struct as_init init;
     bool used, statistic;
+    bool frozen;                     /* by the trainer of this model (train.freeze) */
     ptrdiff_t at;                    /* place in the model's flat store */
     struct as_node node;             /* over that place; outlives every tape */
 };
@@ -79,6 +80,10 @@ struct as_model {
 #define model_learn AS_REAL(as_model_learn_)
 #define model_field AS_REAL(model_field_)
 #define model_extra_loss AS_REAL(as_model_extra_loss_)
+#define model_extra_output AS_REAL(as_model_extra_output_)
+#define model_named AS_REAL(as_model_named_)
+#define model_names_refusal AS_REAL(as_model_names_refusal_)
+#define data_class_targets AS_REAL(as_data_class_targets_)
 
 /* Plans the filler of configuration key `key` (default def) for these inputs; NULL when it is "none". */
 struct as_layer *layer_build(struct as_model *m, const char *key, const char *def, const char *path, int n_in,
@@ -97,7 +102,16 @@ struct as_node *model_step(struct as_model *m, struct as_tape *t, bool training,
 void model_learn(struct as_model *m, bool learning);
 /* The field of a batch as a node without gradient, or NULL when there is none of that name. */
 struct as_node *model_field(struct as_tape *t, const struct as_batch *b, const char *name);
+/* Whether a name begins with one of the words of a list ("head, block0.norm"). */
+bool model_named(const char *list, const char *name);
+/* NULL, or a sentence about the first word that no weight of the model begins with. */
+const char *model_names_refusal(const struct as_model *m, const char *list);
+/* The class of each training example when the data are to come class by class (data.order = classes), else NULL.
+ * Raises AS_REFUSED where examples have none. */
+const int32_t *data_class_targets(const struct as_data *d, ptrdiff_t *classes);
 /* The auxiliary loss called `name` of the last pass, or NULL. */
 struct as_node *model_extra_loss(struct as_model *m, const char *name);
+/* The further output called `name` of the last pass, or NULL. */
+struct as_node *model_extra_output(struct as_model *m, const char *name);
 
 #endif

@@ -85,6 +85,14 @@ struct as_node *model_extra_loss(struct as_model *m, const char *name)
     return NULL;
 }
 
+struct as_node *model_extra_output(struct as_model *m, const char *name)
+{
+    for (int i = 0; i < m->n_outputs; i++)
+        if (strcmp(m->output[i].name, name) == 0)
+            return m->output[i].node;
+    return NULL;
+}
+
 static struct state_slot *state_at(const struct as_graph *g, int place)
 {
     if (!g->streaming || place < 0 || place >= g->layer->n_states || !g->layer->state[place].used)

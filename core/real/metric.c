@@ -76,6 +76,7 @@ static double squared_error(const real *output, ptrdiff_t k, int32_t target, con
 static double uniform_chance(ptrdiff_t classes) { return classes ? 1.0 / (double)classes : 0; }
 static double uniform_nats(ptrdiff_t classes) { return classes ? log((double)classes) : 0; }
 static double uniform_bits(ptrdiff_t classes) { return classes ? log2((double)classes) : 0; }
+static double nothing(ptrdiff_t classes) { (void)classes; return 0; }
 static double uniform_bernoulli(ptrdiff_t classes) { return (double)classes * 0.69314718055994530942; }
 static double unknown(ptrdiff_t classes) { (void)classes; return (double)NAN; }
 
@@ -83,6 +84,9 @@ const struct as_metric as_metrics[] = {
     { .name = "accuracy", .unit = "share", .help = "share of targets whose class has the strictly largest output",
       .scale = AS_LOGIT, .higher_is_better = true, .proportion = true, .chance = uniform_chance,
       .worst = uniform_chance, .value = accuracy },
+    { .name = "solved", .unit = "share", .help = "share of examples all of whose targets are right",
+      .scale = AS_LOGIT, .higher_is_better = true, .proportion = true, .whole = true, .chance = nothing,
+      .worst = nothing, .value = accuracy },
     { .name = "ce", .unit = "nats", .help = "cross-entropy per target", .scale = AS_RAW, .chance = uniform_nats,
       .worst = uniform_nats, .value = cross_entropy },
     { .name = "bpc", .unit = "bits", .help = "cross-entropy per target in bits (per character)", .scale = AS_RAW,

@@ -6,20 +6,35 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* "ce(answers)": the objective, and the further output that it judges. */
+static void split_word(const char *word, struct term *t)
+{
+    size_t n = strcspn(word, "("), m = word[n] ? strcspn(word + n + 1, ")") : 0;
+
+    if (word[n] && (m == 0 || strcmp(word + n + 1 + m, ")") != 0))
+        as_fail(AS_REFUSED, "objective: '%s' is not NAME or NAME(OUTPUT)", word);
+    if (n >= sizeof t->name || m >= sizeof t->output)
+        as_fail(AS_REFUSED, "objective: '%s' is too long", word);
+    snprintf(t->name, sizeof t->name, "%.*s", (int)n, word);
+    snprintf(t->output, sizeof t->output, "%.*s", (int)m, word[n] ? word + n + 1 : "");
+}
+
 /* Options of an objective stand at objective.NAME.KEY. */
-static void add_term(struct objective *o, struct as_config *cfg, double factor, const char *name)
+static void add_term(struct objective *o, struct as_config *cfg, double factor, const char *word)
 {
     struct term *t = &o->term[o->n];
-    const struct as_entry *e = as_registry_find("objective", name, NULL);
-    const char *why = NULL;
+    const struct as_entry *e;
+    const char *why = NULL, *name = t->name;
     char prefix[80];
 
     if (o->n == AS_MAX_TERMS)
         as_fail(AS_REFUSED, "objective has more than %d terms", AS_MAX_TERMS);
-    if (o->n == 0 && !e)
-        as_fail(AS_REFUSED, "objective: its first term '%s' is no objective (see: assay list objectives)", name);
+    split_word(word, t);
+    e = as_registry_find("objective", name, NULL);
+    if ((o->n == 0 || t->output[0]) && !e)
+        as_fail(AS_REFUSED, "objective: its %s '%s' is no objective (see: assay list objectives)",
+                t->output[0] ? "term" : "first term", name);
     t->factor = factor;
-    snprintf(t->name, sizeof t->name, "%s", name);
     o->n++;
     if (!e)
         return;                      /* an auxiliary loss of a layer: looked up at run time */
@@ -121,6 +136,32 @@ static struct as_node *auxiliary(struct as_tape *t, const struct as_batch *b, st
     return as_scale(t, as_sum_all(t, loss), 1.0 / (double)b->batch);
 }
 
+/* Losses of a further output. One that has another size before its last, (batch, time, answers, k), gives several
+ * answers to each target: the loss is their mean. */
+static struct as_node *further_losses(const struct term *term, struct as_graph *g, struct as_model *m,
+                                      struct as_node *target)
+{
+    struct as_node *output = model_extra_output(m, term->output), *sum = NULL;
+    int plain = target->rank + (target->dtype == AS_INTS);
+    ptrdiff_t dims[AS_MAX_RANK], answers;
+
+    if (!output)
+        as_fail(AS_REFUSED, "objective: no layer of this model gives an output called '%s'", term->output);
+    if (output->rank != plain + 1)
+        return term->objective->graph(g, output, target);
+    answers = output->dim[plain - 1];
+    memcpy(dims, output->dim, sizeof dims);
+    dims[plain - 1] = output->dim[plain];
+    for (ptrdiff_t s = 0; s < answers; s++) {
+        struct as_node *one = as_reshape(g->t, as_slice(g->t, output, plain - 1, s, 1), plain, dims), *loss;
+
+        one->length = output->length;
+        loss = term->objective->graph(g, one, target);
+        sum = sum ? as_add(g->t, sum, loss) : loss;
+    }
+    return as_scale(g->t, sum, 1.0 / (double)answers);
+}
+
 static struct as_node *main_term(const struct term *term, struct as_model *m, struct as_tape *t,
                                  const struct as_batch *b, struct as_node *output, struct as_key key)
 {
@@ -130,7 +171,7 @@ static struct as_node *main_term(const struct term *term, struct as_model *m, st
     double total;
     real *w = position_weights(as_tape_arena(t), b, &n, &total);
 
-    loss = term->objective->graph(&g, output, target);
+    loss = term->output[0] ? further_losses(term, &g, m, target) : term->objective->graph(&g, output, target);
     if (as_node_size(loss) != n)
         as_fail(AS_REFUSED, "objective %s: the model gives %td losses a batch and the data has %td targets; does the "
                             "model read every step where the labels are per step?", term->name, as_node_size(loss), n);

@@ -83,9 +83,29 @@ static void read_validation(struct as_trainer *tr, struct as_config *cfg)
     if (!tr->metric)
         as_fail(AS_REFUSED, "valid.metric = %s: there is no such metric%s%s", name, near ? "; nearest is " : "",
                 near ? near : "");
-    tr->tie = strcmp(name, "accuracy") == 0 ? as_metric_find("ce", NULL) : tr->metric;
+    tr->tie = tr->metric->proportion ? as_metric_find("ce", NULL) : tr->metric;
     if (tr->select_best && !tr->valid)
         as_fail(AS_REFUSED, "train.select = best needs validation data; say train.select = last");
+}
+
+/* train.freeze = PREFIX, ...: those weights stay as they are. */
+static void read_frozen(struct as_trainer *tr, struct as_config *cfg)
+{
+    const char *text = as_config_word(cfg, "train.freeze", "none"), *why;
+    bool any = strcmp(text, "none") != 0, left = false;
+
+    why = any ? model_names_refusal(tr->model, text) : NULL;
+    if (why)
+        as_fail(AS_REFUSED, "train.freeze = %s: %s", text, why);
+    for (int i = 0; i < tr->model->n_layers; i++)
+        for (int j = 0; j < tr->model->layer[i]->n_weights; j++) {
+            struct weight_slot *w = &tr->model->layer[i]->weight[j];
+
+            w->frozen = w->used && any && model_named(text, w->name);
+            left = left || (w->used && !w->statistic && !w->frozen);
+        }
+    if (any && !left && tr->steps > 0)
+        as_fail(AS_REFUSED, "train.freeze = %s leaves no weight to train; free some, or set train.steps = 0", text);
 }
 
 struct setting { struct as_trainer *tr; struct as_config *cfg; };
@@ -99,6 +119,8 @@ static void set_up(void *ctx)
     read_config(tr, s->cfg);
     read_rule(tr, s->cfg);
     read_validation(tr, s->cfg);
+    read_frozen(tr, s->cfg);
+    order_set_up(tr);
     objective_parse(&tr->objective, s->cfg, as_data_describe(tr->train)->objective);
     tr->moment = must(calloc(tr->n_moments ? (size_t)tr->n_moments : 1, n));
     tr->best = must(malloc(n));
@@ -142,7 +164,7 @@ void as_trainer_free(struct as_trainer *tr)
     free(tr->moment);
     free(tr->best);
     free(tr->point);
-    free(tr->order);
+    order_free(tr);
     free(tr);
 }
 
@@ -196,12 +218,26 @@ static double decay_of(const struct as_trainer *tr, enum as_kind kind)
     return tr->decay_all || kind == AS_MATRIX ? tr->decay : 0;
 }
 
+/* The gradient of frozen weights is nobody's: it does not count when gradients are clipped. */
+static void drop_frozen(struct as_model *m)
+{
+    for (int i = 0; i < m->n_layers; i++)
+        for (int j = 0; j < m->layer[i]->n_weights; j++) {
+            struct weight_slot *w = &m->layer[i]->weight[j];
+
+            if (w->frozen && !w->statistic)
+                memset(w->node.dx, 0, (size_t)as_node_size(&w->node) * sizeof(real));
+        }
+}
+
 void trainer_update(struct as_trainer *tr, const struct as_pass *pass)
 {
     struct as_model *m = tr->model;
-    double rate = rate_at(tr, tr->step + 1), norm = clip_gradient(tr);
+    double rate = rate_at(tr, tr->step + 1), norm;
     long step = ++tr->updates;
 
+    drop_frozen(m);
+    norm = clip_gradient(tr);
     if (!isfinite(pass->loss) || !isfinite(norm))
         as_fail(AS_DIVERGED, "the loss became %g and the gradient's norm %g at step %ld", pass->loss, norm,
                 tr->step + 1);
@@ -211,7 +247,7 @@ void trainer_update(struct as_trainer *tr, const struct as_pass *pass)
             real *moment[AS_MAX_MOMENTS];
             struct as_update u;
 
-            if (!w->used || w->statistic || tr->factor[w->kind] == 0)
+            if (!w->used || w->statistic || w->frozen || tr->factor[w->kind] == 0)
                 continue;
             for (int k = 0; k < tr->n_moments; k++)
                 moment[k] = tr->moment + k * m->n_store + w->at;
@@ -237,30 +273,6 @@ void as_pass_backprop(struct as_pass *p)
     p->bytes = as_arena_mark(as_tape_arena(tr->tape));
 }
 
-/* Stored data is gone through epoch by epoch, each in its own order; the last batch of an epoch runs on into the
- * next, so every batch is full. Generators are simply counted on. */
-static const uint64_t *pick(struct as_trainer *tr, uint64_t *index)
-{
-    ptrdiff_t count = as_data_describe(tr->train)->count[AS_TRAIN];
-    uint64_t at = (uint64_t)tr->step * (uint64_t)tr->batch;
-
-    for (ptrdiff_t r = 0; r < tr->batch; r++, at++) {
-        long epoch = count ? (long)(at / (uint64_t)count) : 0;
-
-        if (!count) {
-            index[r] = at;
-            continue;
-        }
-        if (!tr->order)
-            tr->order = must(malloc((size_t)count * sizeof *tr->order));
-        if (epoch != tr->epoch)
-            as_shuffle((struct as_key){ tr->seed, AS_ROLE_ORDER, (uint64_t)epoch }, count, tr->order);
-        tr->epoch = epoch;
-        index[r] = (uint64_t)tr->order[at % (uint64_t)count];
-    }
-    return index;
-}
-
 static void one_step(struct as_trainer *tr)
 {
     struct as_model *m = tr->model;
@@ -269,7 +281,7 @@ static void one_step(struct as_trainer *tr)
 
     as_arena_reset(tr->batch_arena, 0);
     index = as_arena_take(tr->batch_arena, as_size((size_t)tr->batch, sizeof *index));
-    pass.batch = as_batch_fill(tr->train, tr->batch_arena, AS_TRAIN, 0, tr->batch, pick(tr, index));
+    pass.batch = as_batch_fill(tr->train, tr->batch_arena, AS_TRAIN, 0, tr->batch, order_pick(tr, index));
     memset(m->gradient, 0, (size_t)m->n_store * sizeof(real));
     if (tr->rule->gradient)
         tr->rule->gradient(tr->rule_opt, &pass);

@@ -10,7 +10,12 @@
 #define AS_MAX_TERMS 8
 #define AS_KINDS 5
 
-struct term { double factor; const struct as_objective *objective; void *opt; char name[48]; };
+struct term {
+    double factor;
+    const struct as_objective *objective;
+    void *opt;
+    char name[48], output[48];       /* output: the further output that it judges; "" for the model's own */
+};
 struct objective { struct term term[AS_MAX_TERMS]; int n; };
 
 enum schedule { SCHEDULE_CONSTANT, SCHEDULE_COSINE, SCHEDULE_LINEAR };
@@ -47,8 +52,11 @@ struct as_trainer {
     struct as_point *point;
     int n_points, room_points;
 
+    uint64_t first;                  /* generators: number of the first example */
     int32_t *order;                  /* stored data: the epoch's permutation */
     long epoch;
+    int32_t *by_class;               /* data.order = classes: examples sorted by class, in the order drawn; else NULL */
+    ptrdiff_t *class_start, n_classes;      /* (n_classes + 1) */
 };
 
 #define objective_parse AS_REAL(as_objective_parse_)
@@ -58,10 +66,19 @@ struct as_trainer {
 #define trainer_update AS_REAL(as_trainer_update_)
 #define rate_at AS_REAL(as_rate_at_)
 #define clip_gradient AS_REAL(as_clip_gradient_)
+#define order_set_up AS_REAL(as_order_set_up_)
+#define order_pick AS_REAL(as_order_pick_)
+#define order_free AS_REAL(as_order_free_)
 
-/* Reads `objective` ("ce", "ce + 0.01*ponder"); def: the data's own. Raises AS_REFUSED. */
+/* Reads `objective` ("ce", "ce + 0.01*ponder", "ce(answers)"); def: the data's own. Raises AS_REFUSED. */
 void objective_parse(struct objective *o, struct as_config *cfg, const char *def);
 void objective_free(struct objective *o);
+
+/* Which examples the step under way learns from: index (batch) is written and returned. Setting up refuses an order
+ * that the data cannot have. */
+void order_set_up(struct as_trainer *tr);
+const uint64_t *order_pick(struct as_trainer *tr, uint64_t *index);
+void order_free(struct as_trainer *tr);
 
 /* Clips, refuses what is not finite, and updates all weights once. */
 void trainer_update(struct as_trainer *tr, const struct as_pass *pass);

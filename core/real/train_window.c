@@ -59,9 +59,9 @@ static struct as_node *one_step(struct as_pass *p, ptrdiff_t at)
 static void check_terms(const struct objective *o)
 {
     for (int i = 0; i < o->n; i++)
-        if (!o->term[i].objective)
+        if (!o->term[i].objective || o->term[i].output[0])
             as_fail(AS_REFUSED, "objective: '%s' is a loss of a layer, and learning piece by piece takes losses of the "
-                                "output only", o->term[i].name);
+                                "output only", o->term[i].objective ? o->term[i].output : o->term[i].name);
 }
 
 double as_pass_window(struct as_pass *p, ptrdiff_t from, ptrdiff_t count)
@@ -112,4 +112,32 @@ void as_pass_update(struct as_pass *p)
     trainer_update(p->trainer, p);
     memset(p->model->gradient, 0, (size_t)p->model->n_store * sizeof(real));
     p->updated = true;
+}
+
+static void show(struct as_trainer *tr, struct weight_slot *w, struct as_update *u, real **moment)
+{
+    for (int k = 0; k < tr->n_moments; k++)
+        moment[k] = tr->moment + k * tr->model->n_store + w->at;
+    *u = (struct as_update){ .opt = tr->rule_opt, .name = w->name, .kind = w->kind, .rank = w->node.rank,
+                             .dim = w->node.dim, .n = as_node_size(&w->node), .w = w->node.x, .g = w->node.dx,
+                             .moment = moment, .rate = rate_at(tr, tr->step + 1) * tr->factor[w->kind],
+                             .decay = tr->decay_all || w->kind == AS_MATRIX ? tr->decay : 0, .step = tr->updates,
+                             .key = { tr->seed, AS_ROLE_RULE, (uint64_t)tr->updates } };
+}
+
+bool as_pass_weight(struct as_pass *p, int i, struct as_update *u, real **moment)
+{
+    struct as_trainer *tr = p->trainer;
+    struct as_model *m = p->model;
+
+    for (int l = 0; l < m->n_layers; l++)
+        for (int j = 0; j < m->layer[l]->n_weights; j++) {
+            struct weight_slot *w = &m->layer[l]->weight[j];
+
+            if (!w->used || w->statistic || w->frozen || tr->factor[w->kind] == 0 || i-- > 0)
+                continue;
+            show(tr, w, u, moment);
+            return true;
+        }
+    return false;
 }

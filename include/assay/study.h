@@ -35,6 +35,8 @@ struct as_study {
     /* Studies that read their configuration: key, text, key, text, ..., NULL: a small generated task and model on
      * which `assay check` runs them. Defaults of options are small enough for it, too. */
     const char *const *sample;
+    /* What curves run along, where it is not the step of a training: metric, name of its x axis, ..., NULL. */
+    const char *const *axes;
     bool in_double;                  /* identities: the double build of this file runs */
 };
 

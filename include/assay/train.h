@@ -88,6 +88,12 @@ struct as_named_weight { int rank; const ptrdiff_t *dim; real *w; };
 #define as_model_weight AS_REAL(as_model_weight)
 struct as_named_weight as_model_weight(const struct as_model *m, const char *name);
 
+/* Takes over the weights and statistics of another model, by name and shape; those whose names begin with a word of
+ * `fresh` ("head, block0.norm"; NULL: none) stay as they were drawn. NULL, or a sentence about the first that has no
+ * forerunner of its shape, and then some may have been taken already. Weights that only `from` has are left behind. */
+#define as_model_adopt AS_REAL(as_model_adopt)
+const char *as_model_adopt(struct as_model *m, const struct as_model *from, const char *fresh);
+
 /* Streaming: one time step for a whole batch, x (batch, 1, ...), states kept between calls. */
 #define as_model_stream AS_REAL(as_model_stream)
 #define as_model_step AS_REAL(as_model_step)
@@ -140,10 +146,22 @@ double as_pass_window(struct as_pass *p, ptrdiff_t from, ptrdiff_t count);
 #define as_pass_update AS_REAL(as_pass_update)
 void as_pass_update(struct as_pass *p);
 
+/* For wrappers that hold something by weight (masks, a second copy): number i = 0, 1, ... of the weights that are trained, as
+ * update() would be shown it now. Values and moments may be changed; g is the gradient so far, not clipped; step is the
+ * number of updates made. moment: room for AS_MAX_MOMENTS places, to which u->moment will point. False: there is none. */
+struct as_update;                    /* rule.h */
+#define as_pass_weight AS_REAL(as_pass_weight)
+bool as_pass_weight(struct as_pass *p, int i, struct as_update *u, real **moment);
+
 /* Reads "train.*", "rule.*", "objective" from cfg. train: data to learn from; valid: data for selection. */
 struct as_trainer *as_trainer_new(struct as_config *cfg, struct as_model *m, struct as_data *train,
                                   struct as_data *valid, uint64_t seed);
 void as_trainer_free(struct as_trainer *tr);
+
+/* A run that goes on where others have learnt: generated examples are counted from `first` on, so that they are new
+ * ones (a new trainer begins at 0). Before the first step. */
+#define as_trainer_begin AS_REAL(as_trainer_begin)
+void as_trainer_begin(struct as_trainer *tr, uint64_t first);
 
 /* Trains to the end. pause(ctx, step) is called after each step: returning true ends the call early (a
  * checkpoint or a signal); calling again goes on. Returns true when training is complete. Raises AS_DIVERGED. */

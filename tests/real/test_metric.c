@@ -65,8 +65,8 @@ static void chance_and_worst(void **state)
 {
     (void)state;
     for (const struct as_metric *m = as_metrics; m->name; m++) {
-        if (m->extra)
-            continue;                                    /* averaged, not computed from outputs and targets */
+        if (m->extra || m->whole)
+            continue;                                    /* not a mean of values of outputs and targets */
         double chance = m->chance(K), worst = m->worst(K), seen = ignorant(m);
 
         if (isnan(chance))
