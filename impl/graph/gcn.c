@@ -4,13 +4,13 @@
  * act(A^ X W) with
  *     A^ = D^-1/2 (A + I) D^-1/2,    d_i = 1 + (edges that end at i)
  *     y_i = d_i^-1/2 (sum over edges (j, i) of d_j^-1/2 x_j  +  d_i^-1/2 x_i)
- * Here is A^ alone; W and act belong to who propagates (model `nodes`), so that the same model without it is a multi-layer
- * perceptron. Nodes stand along time. edges (batch, edges, 2): pairs (from, to), numbers of nodes of their own graph; an
- * undirected graph has both directions, and an edge given twice counts twice. Pairs of a node with itself (I is there
- * already) and with a number that is no node are padding.
+ * Here is A^ alone; W and act belong to who propagates (model `nodes`), so that the same model without it is a
+ * multi-layer perceptron. Nodes stand along time. edges (batch, edges, 2): pairs (from, to), numbers of nodes of their
+ * own graph; an undirected graph has both directions, and an edge given twice counts twice. Pairs of a node with itself
+ * (I is there already) and with a number that is no node are padding.
  */
-#include <assay/layer.h>
-#include <stdbool.h>
+#include "edges.h"
+
 #include <string.h>
 #include <tgmath.h>
 
@@ -26,34 +26,11 @@ static const char *check(const void *opt, int n_in, const struct as_spec *in)
     return NULL;
 }
 
-/* Whether edge k is one: not padding, not a loop. */
-static bool is_edge(const int32_t *edge, ptrdiff_t k, ptrdiff_t nodes)
-{
-    int32_t from = edge[2 * k], to = edge[2 * k + 1];
-
-    return from != to && from >= 0 && to >= 0 && from < nodes && to < nodes;
-}
-
-/* Column `which` of the edges as places in all graphs of the batch laid end to end. */
-static struct as_node *places(struct as_tape *t, const struct as_node *edges, int which, ptrdiff_t nodes)
-{
-    ptrdiff_t all = edges->dim[0] * edges->dim[1], n = 0;
-    struct as_node *at;
-
-    for (ptrdiff_t k = 0; k < all; k++)
-        n += is_edge(edges->i, k, nodes);
-    at = as_node_ints(t, 1, &n);
-    for (ptrdiff_t k = 0, m = 0; k < all; k++)
-        if (is_edge(edges->i, k, nodes))
-            at->i[m++] = (int32_t)(k / edges->dim[1] * nodes) + edges->i[2 * k + which];
-    return at;
-}
-
 static struct as_node *graph(struct as_graph *g, struct as_node *x)
 {
     struct as_tape *t = g->t;
     ptrdiff_t all = x->dim[0] * x->dim[1];
-    struct as_node *from = places(t, g->in[EDGES], 0, x->dim[1]), *to = places(t, g->in[EDGES], 1, x->dim[1]);
+    struct as_node *from = edge_places(t, g->in[EDGES], 0, x->dim[1]), *to = edge_places(t, g->in[EDGES], 1, x->dim[1]);
     struct as_node *one = as_node_new(t, 2, (ptrdiff_t[]){ from->dim[0], 1 }), *flat, *scale, *sum;
 
     for (ptrdiff_t k = 0; k < from->dim[0]; k++)
