@@ -54,6 +54,21 @@ def lm_weights(tied):
     return make
 
 
+# The first of two heads: what the trunk gives, and beside it a layer of which the second head has the other rows.
+def blockwise(i, w):
+    y = rms_norm(block(F.embedding(i["x"].long(), w["embedding"]), w, 0), w["norm0.gain"])
+    hidden = torch.relu(F.linear(y, w["W_1"], w["b_1"]))
+    return F.linear(y + F.linear(hidden, w["W_2"], w["b_2"])[..., :D], w["W_head"], w["b_head"])
+
+
+def blockwise_weights(draw):
+    w = block_weights(draw, 1)
+    w.update({"embedding": draw.normal(V, D), "norm0.gain": draw.normal(D), "W_head": draw.normal(C, D),
+              "b_head": draw.normal(C), "W_1": draw.normal(6 * D, D), "b_1": draw.normal(6 * D),
+              "W_2": draw.normal(2 * D, 6 * D), "b_2": draw.normal(2 * D)})
+    return w
+
+
 # read: every step, the last valid one, or the mean over the valid ones.
 def classifier(read, length):
     def f(i, w):
@@ -89,6 +104,8 @@ layer("lm", "model/lm", common + " depth=2", source, lm(False), tokens, lm_weigh
       numbers={"classes": C, "vocab": V})
 layer("lm-tied", "model/lm", common + " depth=2 tied=on", source, lm(True), tokens, lm_weights(True),
       numbers={"classes": V, "vocab": V})
+layer("blockwise", "model/blockwise", common + " heads=2 ratio=3", "torch.nn.Embedding, RNN, Linear, relu", blockwise,
+      tokens, blockwise_weights, numbers={"classes": C, "vocab": V})
 for read in ("every", "last", "mean"):
     layer("classifier-" + read, "model/classifier", common + " read=" + read, source, classifier(read, [5, 3]), real,
           classifier_weights, length=[5, 3], numbers={"classes": C})
