@@ -1,0 +1,14 @@
+/* pre-rmsnorm.c: Pre-LN, Pre-RMSNorm and Pre-CRMSNorm Transformers as one function, before and while they learn. In
+ * double: see pre-rmsnorm.h.
+ */
+#include "pre-rmsnorm.h"
+
+static const struct as_study study = {
+    .abi = ASSAY_ABI,
+    .summary = "Pre-LN, Pre-RMSNorm and Pre-CRMSNorm Transformers of one set of weights, compared in double",
+    .options = options, .opt_size = sizeof(struct opt),
+    .metrics = metrics, .sample = sample, .in_double = true,
+    .run = run,
+};
+
+const struct as_plugin AS_PLUGIN(study__pre_rmsnorm) = { .abi = ASSAY_ABI, .study = &study };
