@@ -7,6 +7,14 @@
 enum { CAUSAL = 0 };
 #include "softmax-attention.h"
 
+static const struct as_option options[] = {
+    SCALE_OPTION,
+    { .key = "ranks", .type = AS_INT, .offset = offsetof(struct opt, ranks), .def = 4, .min = 1, .max = 8,
+      .sweep = "1,2,4,8", .help = "R: ranks among which impl = ring and ring-online cut the sequence; the result is the "
+                                  "same, and other implementations do not read it" },
+    { 0 }
+};
+
 static void plan(struct as_plan *p)
 {
     ptrdiff_t out[] = { AS_ANY, AS_ANY, p->in[V].dim[2], p->in[V].dim[3] };

@@ -24,7 +24,7 @@
 
 #include "softmax-attention-vector.h"
 
-struct opt { double scale; };                /* as in softmax-attention.h */
+struct opt { double scale; };                /* how that of softmax-attention.h begins */
 
 enum { Q, K, V };
 enum { OUT, MOST, PART };                    /* saved: o as the output stands; m, 1 / l (batch, heads, time) */

@@ -10,6 +10,7 @@
 enum { CAUSAL = 1 };
 #include "softmax-attention.h"
 
+static const struct as_option options[] = { SCALE_OPTION, { 0 } };
 enum { PAST_K, PAST_V };
 
 static void plan(struct as_plan *p)

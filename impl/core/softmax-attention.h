@@ -16,13 +16,11 @@
 #include <string.h>
 #include <tgmath.h>
 
-struct opt { double scale; };
+struct opt { double scale; int ranks; };     /* ranks: full-attention.c only */
 
-static const struct as_option options[] = {
-    { .key = "scale", .type = AS_NUM, .offset = offsetof(struct opt, scale), .def = 0, .min = 0, .max = 1e4,
-      .help = "factor of the scores q.k; 0: 1 / sqrt(d_k)" },
-    { 0 }
-};
+#define SCALE_OPTION                                                                                                  \
+    { .key = "scale", .type = AS_NUM, .offset = offsetof(struct opt, scale), .def = 0, .min = 0, .max = 1e4,          \
+      .help = "factor of the scores q.k; 0: 1 / sqrt(d_k)" }
 
 enum { Q, K, V, PORTS };                     /* q, k (batch, time, heads, dk), v (batch, time, heads, dv) */
 
