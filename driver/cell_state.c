@@ -12,7 +12,7 @@
 struct ckpt_head {
     char magic[8], key[65], sum[65];
     double seconds;                  /* of training so far */
-    int64_t stages, n_weights;       /* done, and weights of them all */
+    int64_t stages, n_weights;       /* done (tests/stages.sh reads it), and weights of them all */
 };
 static const char magic[8] = "assayK2";
 
