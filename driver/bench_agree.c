@@ -161,9 +161,10 @@ static const char *compare(const struct runner_ask *ask, const struct numbers *t
         sum = sqrt(sum / (double)truth->n[p]);
         if (!(sum <= tolerance * unit[p]) || !(worst <= worst_to_rms * tolerance))
             return as_say("%s%s%s does not agree with its oracle at batch %td, time %td, width %td: %s is off by %.3g units of "
-                          "noise (rms; allowed are %g), its worst element by %.3g (%g)", ask->layer, ask->impl ? " impl=" : "", ask->impl ? ask->impl : "",
-                          ask->batch, ask->time, ask->width, truth->name[p], unit[p] > 0 ? sum / unit[p] : sum, tolerance,
-                          worst, worst_to_rms * tolerance);
+                          "noise (rms; allowed are %g), its worst element by %.3g (%g)",
+                          ask->layer, ask->impl ? " impl=" : "", ask->impl ? ask->impl : "", ask->batch, ask->time,
+                          ask->width, truth->name[p], unit[p] > 0 ? sum / unit[p] : sum, tolerance, worst,
+                          worst_to_rms * tolerance);
     }
     return NULL;
 }

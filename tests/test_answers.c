@@ -1,7 +1,8 @@
 /* A model that answers at every step: the objective that judges all answers, the same weights run for more steps, and
  * the metric that wants all of an example right. */
+#include "stand.h"
+
 #include <assay/error.h>
-#include <assay/train.h>
 
 #include <math.h>
 #include <setjmp.h>
@@ -13,44 +14,35 @@
 
 #include <cmocka.h>
 
-struct stand { struct as_config *cfg; struct as_data *data; struct as_model *model; struct as_trainer *trainer; };
-
-/* Sudoku of 4 x 4 cells; pairs: further keys, NULL ends. */
-static struct stand stand_new(const char *const *pairs)
+/* Sudoku of 4 x 4 cells; n further pairs. */
+static void stand_up(struct stand *s, size_t n, const char *const (*pair)[2])
 {
     static const char *const set[][2] = { { "data.source", "sudoku" }, { "data.size", "4" }, { "model", "relational" },
                                           { "width", "12" }, { "layers", "1" }, { "train.select", "last" },
                                           { "train.lr", "1e-2" }, { "train.batch", "16" } };
-    struct stand s = { .cfg = as_config_new() };
-    for (size_t i = 0; i < sizeof set / sizeof *set; i++)
-        as_config_set(s.cfg, set[i][0], set[i][1], true);
-    for (; *pairs; pairs += 2)
-        as_config_set(s.cfg, pairs[0], pairs[1], true);
-    s.data = as_data_open(s.cfg, 3, NULL);
-    s.model = as_model_new(s.cfg, as_data_describe(s.data), 3);
-    s.trainer = as_trainer_new(s.cfg, s.model, s.data, NULL, 3);
-    return s;
+    stand_set(s, sizeof set / sizeof *set, set);
+    stand_set(s, n, pair);
+    stand_open(s, 3);
+    stand_train(s);
 }
 
-static void stand_free(struct stand *s)
+/* The loss of one training batch. */
+struct asked { struct stand stand; const char *steps, *objective; };
+
+static void ask_loss(void *ctx)
 {
-    as_trainer_free(s->trainer);
-    as_model_free(s->model);
-    as_data_close(s->data);
-    as_config_free(s->cfg);
+    struct asked *a = ctx;
+    stand_up(&a->stand, 2, (const char *const[][2]){ { "graph.steps", a->steps }, { "objective", a->objective } });
+    stand_read(&a->stand, AS_TRAIN, 9);
+    as_pass_backprop(&a->stand.pass);
 }
 
-/* The loss of one training batch; raises. */
 static double loss_of(const char *steps, const char *objective)
 {
-    struct stand s = stand_new((const char *const[]){ "graph.steps", steps, "objective", objective, NULL });
-    struct as_arena *a = as_arena_new();
-    struct as_pass p = { .model = s.model, .trainer = s.trainer,
-                         .batch = as_batch_fill(s.data, a, AS_TRAIN, 0, 9, NULL) };
-    as_pass_backprop(&p);
-    as_arena_free(a);
-    stand_free(&s);
-    return p.loss;
+    struct asked a = { .steps = steps, .objective = objective };
+    ask_loss(&a);
+    stand_free(&a.stand);
+    return a.stand.pass.loss;
 }
 
 static void all_answers_are_judged(void **state)
@@ -64,17 +56,17 @@ static void all_answers_are_judged(void **state)
     assert_true(fabs(loss_of("3", "ce + 0.5*ce(answers)") - last[2] - all / 2) < 1e-5);
 }
 
-static void run_loss(void *objective) { loss_of("3", objective); }
-
 static void wrong_words_are_refused(void **state)
 {
-    static char *const wrong[][2] = { { "ce(", "NAME(OUTPUT)" }, { "ce()", "NAME(OUTPUT)" },
+    static const char *const wrong[][2] = { { "ce(", "NAME(OUTPUT)" }, { "ce()", "NAME(OUTPUT)" },
                                       { "ce(answers)s", "NAME(OUTPUT)" },
                                       { "ce(question)", "no layer of this model gives an output called 'question'" },
                                       { "ce + question(answers)", "'question' is no objective" } };
     (void)state;
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
-        assert_int_equal(as_try(run_loss, wrong[i][0]), AS_REFUSED);
+        struct asked a = { .steps = "3", .objective = wrong[i][0] };
+        assert_int_equal(as_try(ask_loss, &a), AS_REFUSED);
+        stand_free(&a.stand);
         if (!strstr(as_failure_text(), wrong[i][1]))
             fail_msg("objective = %s: \"%s\" does not say \"%s\"", wrong[i][0], as_failure_text(), wrong[i][1]);
     }
@@ -84,13 +76,14 @@ static void wrong_words_are_refused(void **state)
 static void solved_means_all(void **state)
 {
     enum { N = 200 };
-    struct stand s = stand_new((const char *const[]){ "graph.steps", "2", "objective", "ce(answers)", "data.givens",
-                                                      "12", "train.steps", "60", NULL });
+    struct stand s = { 0 };
     const struct as_metric *metric[2] = { as_metric_find("accuracy", NULL), as_metric_find("solved", NULL) };
     struct as_score score[2];
     float right[N], whole[N];
     int n = 0;
     (void)state;
+    stand_up(&s, 4, (const char *const[][2]){ { "graph.steps", "2" }, { "objective", "ce(answers)" },
+                                              { "data.givens", "12" }, { "train.steps", "60" } });
     while (!as_trainer_run(s.trainer, NULL, NULL))
         ;
     as_evaluate_all(s.model, s.data, AS_TEST, N, 32, 2, metric, score, (float *const[]){ right, whole });

@@ -6,6 +6,8 @@
 #include "kernels.h"
 #include "vector.h"
 
+#include <assay/lanes.h>
+
 #define INLINE static inline __attribute__((always_inline))
 
 static float row_sum(ptrdiff_t n, const float *x)
@@ -241,42 +243,25 @@ INLINE void backward_rows(const struct as_norm_rows *c, ptrdiff_t from, ptrdiff_
 /* ---- Rows of eight, the width of a small head, not centred: a register of eight lanes each. A part of a wider one
  * would wait for the row before, whose store reaches into it as far as the processor can tell. ---- */
 
-typedef float lane8 __attribute__((vector_size(32)));
-#pragma GCC diagnostic ignored "-Wpsabi"     /* everything that passes one is inlined: no call, no ABI */
-
 enum { BLOCK = 64 };                    /* rows whose roots are taken side by side */
-
-INLINE lane8 load8(const float *x)
-{
-    lane8 v;
-    memcpy(&v, x, sizeof v);
-    return v;
-}
-
-INLINE float sum8(lane8 v)
-{
-    lane8 w = v + __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3);
-    w += __builtin_shufflevector(w, w, 2, 3, 0, 1, 6, 7, 4, 5);
-    return w[0] + w[1];
-}
 
 static void forward_eights(const struct as_norm_rows *c, ptrdiff_t from, ptrdiff_t to)
 {
-    const lane8 one = { 1, 1, 1, 1, 1, 1, 1, 1 }, gain = c->gain ? load8(c->gain) : one;
-    const lane8 bias = c->bias ? load8(c->bias) : one - one;
+    const as_eight one = { 1, 1, 1, 1, 1, 1, 1, 1 }, gain = c->gain ? as_eight_load(c->gain) : one;
+    const as_eight bias = c->bias ? as_eight_load(c->bias) : one - one;
     for (; from < to; from += BLOCK) {
         ptrdiff_t rows = to - from < BLOCK ? to - from : BLOCK;
         const float *x = c->x + from * 8;
         float *y = c->y + from * 8, *r = c->r + from;
         for (ptrdiff_t i = 0; i < rows; i++) {
-            lane8 v = load8(x + i * 8);
-            r[i] = sum8(v * v);
+            as_eight v = as_eight_load(x + i * 8);
+            r[i] = as_eight_sum(v * v);
         }
 #pragma omp simd
         for (ptrdiff_t i = 0; i < rows; i++)
             r[i] = 1.0f / __builtin_sqrtf(r[i] / c->count + c->eps);
         for (ptrdiff_t i = 0; i < rows; i++) {
-            lane8 v = load8(x + i * 8) * r[i] * gain + bias;
+            as_eight v = as_eight_load(x + i * 8) * r[i] * gain + bias;
             memcpy(y + i * 8, &v, sizeof v);
         }
     }
@@ -284,17 +269,17 @@ static void forward_eights(const struct as_norm_rows *c, ptrdiff_t from, ptrdiff
 
 static void backward_eights(const struct as_norm_rows *c, ptrdiff_t from, ptrdiff_t to)
 {
-    const lane8 one = { 1, 1, 1, 1, 1, 1, 1, 1 }, none = one - one, gain = c->gain ? load8(c->gain) : one;
-    lane8 dgain = none, dbias = none;
+    const as_eight one = { 1, 1, 1, 1, 1, 1, 1, 1 }, none = one - one, gain = c->gain ? as_eight_load(c->gain) : one;
+    as_eight dgain = none, dbias = none;
     for (ptrdiff_t i = from; i < to; i++) {
-        lane8 v = load8(c->dy + i * 8), z = load8(c->x + i * 8) * c->r[i];
+        as_eight v = as_eight_load(c->dy + i * 8), z = as_eight_load(c->x + i * 8) * c->r[i];
         dgain += v * z;
         dbias += v;
         v *= gain;
-        v = (v - z * (sum8(v * z) / c->count)) * c->r[i];
+        v = (v - z * (as_eight_sum(v * z) / c->count)) * c->r[i];
         if (!c->dx)
             continue;
-        v += c->fresh ? none : load8(c->dx + i * 8);
+        v += c->fresh ? none : as_eight_load(c->dx + i * 8);
         memcpy(c->dx + i * 8, &v, sizeof v);
     }
     for (int j = 0; j < 8; j++) {
@@ -329,17 +314,17 @@ BY_WIDTH(backward)
 static void rotate_eights(const float *cosine, const float *sine, float sign, ptrdiff_t heads, const float *x, float *y,
                           bool add)
 {
-    lane8 c, s, v, w;
+    as_eight c, s, v, w;
     for (int j = 0; j < 4; j++) {
         c[j] = c[j + 4] = cosine[j];
         s[j + 4] = sign * sine[j];
         s[j] = -s[j + 4];
     }
     for (ptrdiff_t h = 0; h < heads; h++) {
-        v = load8(x + h * 8);
+        v = as_eight_load(x + h * 8);
         w = v * c + __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3) * s;
         if (add)
-            w += load8(y + h * 8);
+            w += as_eight_load(y + h * 8);
         memcpy(y + h * 8, &w, sizeof w);
     }
 }

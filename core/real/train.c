@@ -230,12 +230,28 @@ static void drop_frozen(struct as_model *m)
         }
 }
 
+struct as_update trainer_show(const struct as_trainer *tr, const struct weight_slot *w, real **moment)
+{
+    for (int k = 0; k < tr->n_moments; k++)
+        moment[k] = tr->moment + k * tr->model->n_store + w->at;
+    return (struct as_update){ .opt = tr->rule_opt, .name = w->name, .kind = w->kind, .rank = w->node.rank,
+                               .dim = w->node.dim, .n = as_node_size(&w->node), .w = w->node.x, .g = w->node.dx,
+                               .moment = moment, .rate = rate_at(tr, tr->step + 1) * tr->factor[w->kind],
+                               .decay = decay_of(tr, w->kind), .step = tr->updates,
+                               .key = { tr->seed, AS_ROLE_RULE, (uint64_t)tr->updates } };
+}
+
+bool trainer_trains(const struct as_trainer *tr, const struct weight_slot *w)
+{
+    return w->used && !w->statistic && !w->frozen && tr->factor[w->kind] != 0;
+}
+
 void trainer_update(struct as_trainer *tr, const struct as_pass *pass)
 {
     struct as_model *m = tr->model;
-    double rate = rate_at(tr, tr->step + 1), norm;
-    long step = ++tr->updates;
+    double norm;
 
+    tr->updates++;
     drop_frozen(m);
     norm = clip_gradient(tr);
     if (!isfinite(pass->loss) || !isfinite(norm))
@@ -247,15 +263,9 @@ void trainer_update(struct as_trainer *tr, const struct as_pass *pass)
             real *moment[AS_MAX_MOMENTS];
             struct as_update u;
 
-            if (!w->used || w->statistic || w->frozen || tr->factor[w->kind] == 0)
+            if (!trainer_trains(tr, w))
                 continue;
-            for (int k = 0; k < tr->n_moments; k++)
-                moment[k] = tr->moment + k * m->n_store + w->at;
-            u = (struct as_update){ .opt = tr->rule_opt, .name = w->name, .kind = w->kind, .rank = w->node.rank,
-                                    .dim = w->node.dim, .n = as_node_size(&w->node), .w = w->node.x,
-                                    .g = w->node.dx, .moment = moment, .rate = rate * tr->factor[w->kind],
-                                    .decay = decay_of(tr, w->kind), .step = step,
-                                    .key = { tr->seed, AS_ROLE_RULE, (uint64_t)step } };
+            u = trainer_show(tr, w, moment);
             tr->rule->update(&u);
         }
 }

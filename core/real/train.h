@@ -64,6 +64,8 @@ struct as_trainer {
 #define objective_loss AS_REAL(as_objective_loss_)
 #define position_weights AS_REAL(as_position_weights_)
 #define trainer_update AS_REAL(as_trainer_update_)
+#define trainer_show AS_REAL(as_trainer_show_)
+#define trainer_trains AS_REAL(as_trainer_trains_)
 #define rate_at AS_REAL(as_rate_at_)
 #define clip_gradient AS_REAL(as_clip_gradient_)
 #define order_set_up AS_REAL(as_order_set_up_)
@@ -82,6 +84,10 @@ void order_free(struct as_trainer *tr);
 
 /* Clips, refuses what is not finite, and updates all weights once. */
 void trainer_update(struct as_trainer *tr, const struct as_pass *pass);
+
+/* Is it one that the rule changes, and what the rule is shown of it; moment: room for AS_MAX_MOMENTS places. */
+bool trainer_trains(const struct as_trainer *tr, const struct weight_slot *w);
+struct as_update trainer_show(const struct as_trainer *tr, const struct weight_slot *w, real **moment);
 
 /* The scalar to minimise: weighted mean over the positions that count, plus auxiliary terms. */
 struct as_node *objective_loss(const struct objective *o, struct as_model *m, struct as_tape *t,

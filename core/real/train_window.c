@@ -114,17 +114,6 @@ void as_pass_update(struct as_pass *p)
     p->updated = true;
 }
 
-static void show(struct as_trainer *tr, struct weight_slot *w, struct as_update *u, real **moment)
-{
-    for (int k = 0; k < tr->n_moments; k++)
-        moment[k] = tr->moment + k * tr->model->n_store + w->at;
-    *u = (struct as_update){ .opt = tr->rule_opt, .name = w->name, .kind = w->kind, .rank = w->node.rank,
-                             .dim = w->node.dim, .n = as_node_size(&w->node), .w = w->node.x, .g = w->node.dx,
-                             .moment = moment, .rate = rate_at(tr, tr->step + 1) * tr->factor[w->kind],
-                             .decay = tr->decay_all || w->kind == AS_MATRIX ? tr->decay : 0, .step = tr->updates,
-                             .key = { tr->seed, AS_ROLE_RULE, (uint64_t)tr->updates } };
-}
-
 bool as_pass_weight(struct as_pass *p, int i, struct as_update *u, real **moment)
 {
     struct as_trainer *tr = p->trainer;
@@ -134,9 +123,9 @@ bool as_pass_weight(struct as_pass *p, int i, struct as_update *u, real **moment
         for (int j = 0; j < m->layer[l]->n_weights; j++) {
             struct weight_slot *w = &m->layer[l]->weight[j];
 
-            if (!w->used || w->statistic || w->frozen || tr->factor[w->kind] == 0 || i-- > 0)
+            if (!trainer_trains(tr, w) || i-- > 0)
                 continue;
-            show(tr, w, u, moment);
+            *u = trainer_show(tr, w, moment);
             return true;
         }
     return false;

@@ -22,12 +22,6 @@ enum { CHUNK = 64, WIDE = 16 };              /* steps of a chunk; widths are rou
 typedef as_lanes vec;
 typedef int32_t ivec __attribute__((vector_size(LANE * sizeof(int32_t))));
 
-#if defined(__clang__)
-#define UNROLLED _Pragma("unroll")
-#else
-#define UNROLLED _Pragma("GCC unroll 16")
-#endif
-#define INLINED static inline __attribute__((always_inline))
 #define OUTLINED static __attribute__((noinline, unused))
 
 static inline ptrdiff_t least(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
@@ -41,19 +35,6 @@ static inline float *cut(float **p, ptrdiff_t n)
     *p += n;
     return start;
 }
-
-INLINED vec load(const float *p)
-{
-    vec v;
-
-    memcpy(&v, p, sizeof v);
-    return v;
-}
-
-INLINED void store(float *p, vec v) { memcpy(p, &v, sizeof v); }
-INLINED vec all(float a) { return a - (vec){ 0 }; }
-
-INLINED vec fma_of(vec a, vec b, vec c) { return as_lanes_fma(a, b, c); }
 
 /* --- products ---------------------------------------------------------------------------------------------- */
 
@@ -69,30 +50,32 @@ enum shape {
     TRIANGLE                                 /* only C at and left of its diagonal is wanted; the rest is undefined */
 };
 
-INLINED void tile(const int rows, const int vectors, ptrdiff_t k, struct left a, struct right b, struct result c, bool add)
+AS_INLINED void tile(const int rows, const int vectors, ptrdiff_t k, struct left a, struct right b, struct result c,
+                     bool add)
 {
     vec sum[TILE_ROWS][2];
 
-    UNROLLED for (int r = 0; r < rows; r++)
-        UNROLLED for (int w = 0; w < vectors; w++)
-            sum[r][w] = add ? load(c.x + r * c.ld + w * LANE) : (vec){ 0 };
+    AS_UNROLLED for (int r = 0; r < rows; r++)
+        AS_UNROLLED for (int w = 0; w < vectors; w++)
+            sum[r][w] = add ? as_load(c.x + r * c.ld + w * LANE) : (vec){ 0 };
     for (ptrdiff_t s = 0; s < k; s++, a.x += a.step, b.x += b.ld) {
-        vec x0 = load(b.x), x1 = vectors > 1 ? load(b.x + LANE) : x0;
+        vec x0 = as_load(b.x), x1 = vectors > 1 ? as_load(b.x + LANE) : x0;
 
-        UNROLLED for (int r = 0; r < rows; r++) {
-            vec f = all(a.x[r * a.row]);
+        AS_UNROLLED for (int r = 0; r < rows; r++) {
+            vec f = as_all(a.x[r * a.row]);
 
-            sum[r][0] = fma_of(f, x0, sum[r][0]);
+            sum[r][0] = as_fma(f, x0, sum[r][0]);
             if (vectors > 1)
-                sum[r][1] = fma_of(f, x1, sum[r][1]);
+                sum[r][1] = as_fma(f, x1, sum[r][1]);
         }
     }
-    UNROLLED for (int r = 0; r < rows; r++)
-        UNROLLED for (int w = 0; w < vectors; w++)
-            store(c.x + r * c.ld + w * LANE, sum[r][w]);
+    AS_UNROLLED for (int r = 0; r < rows; r++)
+        AS_UNROLLED for (int w = 0; w < vectors; w++)
+            as_store(c.x + r * c.ld + w * LANE, sum[r][w]);
 }
 
-INLINED void tiles(const int rows, ptrdiff_t n, ptrdiff_t k, struct left a, struct right b, struct result c, bool add)
+AS_INLINED void tiles(const int rows, ptrdiff_t n, ptrdiff_t k, struct left a, struct right b, struct result c,
+                      bool add)
 {
     ptrdiff_t j = 0;
 
@@ -130,8 +113,8 @@ OUTLINED void product(enum shape shape, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, s
 }
 
 /* A read as it stands, or transposed. */
-INLINED struct left plain(const float *x, ptrdiff_t ld) { return (struct left){ x, ld, 1 }; }
-INLINED struct left flipped(const float *x, ptrdiff_t ld) { return (struct left){ x, 1, ld }; }
+AS_INLINED struct left plain(const float *x, ptrdiff_t ld) { return (struct left){ x, ld, 1 }; }
+AS_INLINED struct left flipped(const float *x, ptrdiff_t ld) { return (struct left){ x, 1, ld }; }
 
 /* --- transposition ----------------------------------------------------------------------------------------- */
 
@@ -147,9 +130,9 @@ INLINED struct left flipped(const float *x, ptrdiff_t ld) { return (struct left)
 #endif
 
 /* The rows of r laced into each other; as often as LANE has factors of two, and r is transposed. */
-INLINED void lace(const vec *r, vec *out)
+AS_INLINED void lace(const vec *r, vec *out)
 {
-    UNROLLED for (int i = 0; i < LANE / 2; i++) {
+    AS_UNROLLED for (int i = 0; i < LANE / 2; i++) {
         out[2 * i] = FRONT(r[i], r[i + LANE / 2]);
         out[2 * i + 1] = BACK(r[i], r[i + LANE / 2]);
     }
@@ -163,16 +146,16 @@ OUTLINED void transpose(const float *x, ptrdiff_t ld, ptrdiff_t rows, ptrdiff_t 
         for (ptrdiff_t j = 0; j < width; j += LANE) {
             vec a[LANE], b[LANE];
 
-            UNROLLED for (int l = 0; l < LANE; l++)
-                a[l] = i + l < rows ? load(x + (i + l) * ld + j) : (vec){ 0 };
+            AS_UNROLLED for (int l = 0; l < LANE; l++)
+                a[l] = i + l < rows ? as_load(x + (i + l) * ld + j) : (vec){ 0 };
             lace(a, b);
             lace(b, a);
             if (LANE > 4)
                 lace(a, b);
             if (LANE > 8)
                 lace(b, a);
-            UNROLLED for (int l = 0; l < LANE; l++)
-                store(xt + (j + l) * ldt + i, LANE == 8 ? b[l] : a[l]);
+            AS_UNROLLED for (int l = 0; l < LANE; l++)
+                as_store(xt + (j + l) * ldt + i, LANE == 8 ? b[l] : a[l]);
         }
 }
 
@@ -187,7 +170,7 @@ OUTLINED void take(const float *x, ptrdiff_t ld, ptrdiff_t n, ptrdiff_t width, c
         float f = by ? by[i] : 1;
 
         for (ptrdiff_t j = 0; j < even; j += LANE)
-            store(out + j, all(f) * load(x + j));
+            as_store(out + j, as_all(f) * as_load(x + j));
         if (even < wide)
             memset(out + even, 0, WIDE * sizeof *out);
         for (ptrdiff_t j = even; j < width; j++)
@@ -204,25 +187,25 @@ OUTLINED void give(const float *x, ptrdiff_t n, ptrdiff_t width, const float *by
         float f = by ? by[i] : 1;
 
         for (ptrdiff_t j = 0; j < even; j += LANE)
-            store(y + j, fma_of(all(f), load(x + j), load(y + j)));
+            as_store(y + j, as_fma(as_all(f), as_load(x + j), as_load(y + j)));
         for (ptrdiff_t j = even; j < width; j++)
             y[j] = AS_FMA(f, x[j], y[j]);
     }
 }
 
 /* Asks for n rows ahead of their use: of one head they stand apart, which processors do not foresee. */
-INLINED void ask(const float *x, ptrdiff_t ld, ptrdiff_t n, ptrdiff_t width)
+AS_INLINED void ask(const float *x, ptrdiff_t ld, ptrdiff_t n, ptrdiff_t width)
 {
     for (ptrdiff_t i = 0; i < n; i++)
         for (ptrdiff_t j = 0; j < width; j += WIDE)
             __builtin_prefetch(x + i * ld + j, 0, 2);
 }
 
-INLINED float lanes_sum(vec v)
+AS_INLINED float lanes_sum(vec v)
 {
     float a[LANE];
 
-    store(a, v);
+    as_store(a, v);
     for (int half = LANE / 2; half > 0; half /= 2)
         for (int l = 0; l < half; l++)
             a[l] += a[l + half];
@@ -230,41 +213,41 @@ INLINED float lanes_sum(vec v)
 }
 
 /* x.y over n numbers, a multiple of LANE. */
-INLINED float dot(const float *x, const float *y, ptrdiff_t n)
+AS_INLINED float dot(const float *x, const float *y, ptrdiff_t n)
 {
     vec s = { 0 };
 
     for (ptrdiff_t i = 0; i < n; i += LANE)
-        s = fma_of(load(x + i), load(y + i), s);
+        s = as_fma(as_load(x + i), as_load(y + i), s);
     return lanes_sum(s);
 }
 
 /* x <- f x over n numbers, a multiple of LANE. */
-INLINED void scale(float *x, ptrdiff_t n, float f)
+AS_INLINED void scale(float *x, ptrdiff_t n, float f)
 {
     for (ptrdiff_t i = 0; i < n; i += LANE)
-        store(x + i, all(f) * load(x + i));
+        as_store(x + i, as_all(f) * as_load(x + i));
 }
 
 /* Row i of a square of CHUNK keeps its first i + own numbers; zeros follow as far as a product over a triangle reads. */
-INLINED void clear_above(float *a, ptrdiff_t n, ptrdiff_t own)
+AS_INLINED void clear_above(float *a, ptrdiff_t n, ptrdiff_t own)
 {
     ivec place = { 0 };
 
-    UNROLLED for (int l = 0; l < LANE; l++)
+    AS_UNROLLED for (int l = 0; l < LANE; l++)
         place[l] = l;
     for (ptrdiff_t i = 0; i < n; i++) {
         float *at = a + i * CHUNK + i / LANE * LANE;
         ivec kept = place < (int32_t)(i % LANE + own);
 
-        store(at, (vec)((ivec)load(at) & kept));
+        as_store(at, (vec)((ivec)as_load(at) & kept));
     }
 }
 
 /* Decays of a chunk from g (n values, `step` apart): e^{g_i}, e^{b_i} with b_i = g_1 + ... + g_i, e^{b_n - b_i}.
  * Products of e^g, not exponentials of sums and of their differences: where much is forgotten the sums are large, and
  * their differences lose their digits. */
-INLINED void decays(const float *g, ptrdiff_t step, ptrdiff_t n, float *e, float *before, float *after)
+AS_INLINED void decays(const float *g, ptrdiff_t step, ptrdiff_t n, float *e, float *before, float *after)
 {
     float product_of = 1;
 
@@ -281,12 +264,12 @@ INLINED void decays(const float *g, ptrdiff_t step, ptrdiff_t n, float *e, float
 }
 
 /* Row i of G_ij = e^{b_i - b_j} (j <= i, zeros behind) from row i - 1, e = e^{g_i}; rows of CHUNK. */
-INLINED void decay_row(ptrdiff_t i, float e, float *row)
+AS_INLINED void decay_row(ptrdiff_t i, float e, float *row)
 {
     ptrdiff_t end = up(i, LANE);
 
     for (ptrdiff_t j = 0; j < end; j += LANE)
-        store(row + j, all(e) * load(row - CHUNK + j));
+        as_store(row + j, as_all(e) * as_load(row - CHUNK + j));
     memset(row + i, 0, (size_t)(CHUNK - i) * sizeof *row);
     row[i] = 1;
 }

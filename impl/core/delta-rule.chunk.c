@@ -97,18 +97,18 @@ static void triangles(struct piece p, struct size z, struct space w, bool back)
     product(TRIANGLE, n, columns, z.kw, plain(w.q, z.kw), keys, (struct result){ w.a, CHUNK }, false);
     for (ptrdiff_t i = 0; i < n; i++) {
         float *l = w.l + i * CHUNK, *m = w.m + i * CHUNK, *a = w.a + i * CHUNK, *f = w.f + i * CHUNK;
-        vec beta = all(-w.beta[i]);
+        vec beta = as_all(-w.beta[i]);
 
         memset(l + i, 0, (size_t)(columns - i) * sizeof *l);
         memset(a + i + 1, 0, (size_t)(columns - i - 1) * sizeof *a);
         if (p.g)
             decay_row(i, w.e[i], f);
         for (ptrdiff_t j = 0; p.g && j < up(i, LANE); j += LANE) {
-            store(l + j, load(l + j) * load(f + j));
-            store(a + j, load(a + j) * load(f + j));
+            as_store(l + j, as_load(l + j) * as_load(f + j));
+            as_store(a + j, as_load(a + j) * as_load(f + j));
         }
         for (ptrdiff_t j = 0; j < columns; j += LANE)
-            store(m + j, load(l + j) * (back ? beta : -load(w.beta + j)));
+            as_store(m + j, as_load(l + j) * (back ? beta : -as_load(w.beta + j)));
     }
     for (ptrdiff_t i = n; i < columns; i++)
         memset(w.m + i * CHUNK, 0, (size_t)columns * sizeof *w.m);
@@ -151,13 +151,13 @@ static void solve_lower(const float *m, ptrdiff_t n, ptrdiff_t d, float *x)
             float *at = x + i0 * d + l;
             vec r[BLOCK];
 
-            UNROLLED for (int i = 0; i < BLOCK; i++)
-                r[i] = load(at + i * d);
-            UNROLLED for (int j = 0; j < BLOCK - 1; j++)
-                UNROLLED for (int i = j + 1; i < BLOCK; i++)
-                    r[i] = fma_of(all(block[i * CHUNK + j]), r[j], r[i]);
-            UNROLLED for (int i = 0; i < BLOCK; i++)
-                store(at + i * d, r[i]);
+            AS_UNROLLED for (int i = 0; i < BLOCK; i++)
+                r[i] = as_load(at + i * d);
+            AS_UNROLLED for (int j = 0; j < BLOCK - 1; j++)
+                AS_UNROLLED for (int i = j + 1; i < BLOCK; i++)
+                    r[i] = as_fma(as_all(block[i * CHUNK + j]), r[j], r[i]);
+            AS_UNROLLED for (int i = 0; i < BLOCK; i++)
+                as_store(at + i * d, r[i]);
         }
     }
 }
@@ -176,13 +176,13 @@ static void solve_upper(const float *m, ptrdiff_t n, ptrdiff_t d, float *x)
             float *at = x + i0 * d + l;
             vec r[BLOCK];
 
-            UNROLLED for (int i = 0; i < BLOCK; i++)
-                r[i] = load(at + i * d);
-            UNROLLED for (int j = BLOCK - 1; j > 0; j--)
-                UNROLLED for (int i = 0; i < j; i++)
-                    r[i] = fma_of(all(block[j * CHUNK + i]), r[j], r[i]);
-            UNROLLED for (int i = 0; i < BLOCK; i++)
-                store(at + i * d, r[i]);
+            AS_UNROLLED for (int i = 0; i < BLOCK; i++)
+                r[i] = as_load(at + i * d);
+            AS_UNROLLED for (int j = BLOCK - 1; j > 0; j--)
+                AS_UNROLLED for (int i = 0; i < j; i++)
+                    r[i] = as_fma(as_all(block[j * CHUNK + i]), r[j], r[i]);
+            AS_UNROLLED for (int i = 0; i < BLOCK; i++)
+                as_store(at + i * d, r[i]);
         }
     }
 }
@@ -192,7 +192,7 @@ static void weigh(const float *x, ptrdiff_t n, ptrdiff_t d, const float *beta, f
 {
     for (ptrdiff_t i = 0; i < n; i++)
         for (ptrdiff_t j = 0; j < d; j += LANE)
-            store(out + i * d + j, all(sign * beta[i]) * load(x + i * d + j));
+            as_store(out + i * d + j, as_all(sign * beta[i]) * as_load(x + i * d + j));
 }
 
 static void forward_chunk(const struct as_call *c, struct size z, struct piece p, struct space w, float *r)
@@ -203,7 +203,7 @@ static void forward_chunk(const struct as_call *c, struct size z, struct piece p
 
     prepare(p, z, w, false);
     for (ptrdiff_t i = 0; i < n * z.kw; i += LANE)
-        store(w.dx + i, -load(w.kb + i));
+        as_store(w.dx + i, -as_load(w.kb + i));
     take(p.v, p.ldv, n, z.dv, NULL, r);
     memset(r + n * d, 0, (size_t)((up(n, WIDE) - n) * d) * sizeof *r);
     product(WHOLE, n, d, z.kw, plain(w.dx, z.kw), (struct right){ w.s, d }, (struct result){ r, d }, true);
@@ -265,12 +265,13 @@ static void back_scores(struct piece p, struct space w)
         memset(da + i, 0, (size_t)(columns - i) * sizeof *da);
         below[i] = 0;                        /* from here on up step i is not before the decay */
         for (ptrdiff_t j = 0; p.g && j < end; j += LANE) {
-            vec one = fma_of(load(dl + j), load(l + j), fma_of(load(da + j), load(a + j), load(below + j)));
+            vec one = as_fma(as_load(da + j), as_load(a + j), as_load(below + j));
 
+            one = as_fma(as_load(dl + j), as_load(l + j), one);
             sum += one;
-            store(below + j, one);
-            store(dl + j, load(dl + j) * load(f + j));
-            store(da + j, load(da + j) * load(f + j));
+            as_store(below + j, one);
+            as_store(dl + j, as_load(dl + j) * as_load(f + j));
+            as_store(da + j, as_load(da + j) * as_load(f + j));
         }
         w.dg[i] = lanes_sum(sum);
         da[i] = own;                         /* G_ii = 1: nothing to g */

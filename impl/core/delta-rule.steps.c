@@ -41,26 +41,18 @@ static void plan(struct as_room *r)
 
 /* Eight values side by side: the compiler's vectors, so that short inner loops are not unrolled into scalars.
  * A state row of dv <= 16 values is one or two of them; lanes beyond dv hold zeros. */
-typedef as_eight lane8;
-#define INLINE static inline __attribute__((always_inline))
-#if defined(__clang__)
-#define UNROLLED _Pragma("unroll")
-#else
-#define UNROLLED _Pragma("GCC unroll 16")
-#endif
-
-INLINE lane8 load(const float *x, ptrdiff_t n)
+AS_INLINED as_eight load_first(const float *x, ptrdiff_t n)
 {
-    lane8 v = { 0 };
+    as_eight v = { 0 };
 
     memcpy(&v, x, n >= 8 ? 32 : (size_t)n * sizeof *x);
     return v;
 }
 
-INLINE void store_add(float *x, ptrdiff_t n, lane8 v)
+AS_INLINED void store_add(float *x, ptrdiff_t n, as_eight v)
 {
     if (n >= 8) {
-        lane8 old;
+        as_eight old;
 
         memcpy(&old, x, 32);
         old += v;
@@ -71,61 +63,50 @@ INLINE void store_add(float *x, ptrdiff_t n, lane8 v)
         x[j] += v[j];
 }
 
-INLINE float sum8(lane8 v)
-{
-    lane8 w = v + __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3);
-
-    w += __builtin_shufflevector(w, w, 2, 3, 0, 1, 6, 7, 4, 5);
-    return w[0] + w[1];
-}
-
-INLINE lane8 fma8(lane8 a, lane8 b, lane8 c) { return as_eight_fma(a, b, c); }
-
-INLINE lane8 all(float a) { return a - (lane8){ 0 }; }
-
 /* sum_i f_i x_i for i < n, rows `step` apart: four chains, since each would wait for itself. */
-INLINE lane8 combine(ptrdiff_t n, const float *f, const lane8 *x, int step)
+AS_INLINED as_eight combine(ptrdiff_t n, const float *f, const as_eight *x, int step)
 {
-    lane8 sum[4] = { { 0 }, { 0 }, { 0 }, { 0 } };
+    as_eight sum[4] = { { 0 }, { 0 }, { 0 }, { 0 } };
 
-    UNROLLED for (ptrdiff_t i = 0; i < n; i++)
-        sum[i & 3] = fma8(all(f[i]), x[i * step], sum[i & 3]);
+    AS_UNROLLED for (ptrdiff_t i = 0; i < n; i++)
+        sum[i & 3] = as_eight_fma(as_eight_all(f[i]), x[i * step], sum[i & 3]);
     return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
 /* State: dk rows of `nb` lanes. One step: S <- a S; u = beta (v - k S); S <- S + k^T u. new may be old. */
-INLINE void advance(ptrdiff_t dk, int nb, const float *k, const lane8 *v, float beta, float a, const lane8 *old,
-                    lane8 *new, lane8 *u)
+AS_INLINED void advance(ptrdiff_t dk, int nb, const float *k, const as_eight *v, float beta, float a, const as_eight *old,
+                        as_eight *new, as_eight *u)
 {
-    UNROLLED for (int l = 0; l < nb; l++)
-        u[l] = all(beta) * fma8(all(-a), combine(dk, k, old + l, nb), v[l]);
-    UNROLLED for (ptrdiff_t i = 0; i < dk; i++)
-        UNROLLED for (int l = 0; l < nb; l++)
-            new[i * nb + l] = fma8(all(k[i]), u[l], all(a) * old[i * nb + l]);
+    AS_UNROLLED for (int l = 0; l < nb; l++)
+        u[l] = as_eight_all(beta) * as_eight_fma(as_eight_all(-a), combine(dk, k, old + l, nb), v[l]);
+    AS_UNROLLED for (ptrdiff_t i = 0; i < dk; i++)
+        AS_UNROLLED for (int l = 0; l < nb; l++)
+            new[i * nb + l] = as_eight_fma(as_eight_all(k[i]), u[l], as_eight_all(a) * old[i * nb + l]);
 }
 
 /* The rows of one piece of work that have the same length are independent: `heads` of them are carried side by side,
  * so that one's arithmetic fills the other's waiting. All stand at the same batch, head by head. */
-INLINE void forward_rows(const struct as_call *c, struct size z, ptrdiff_t row, const int heads, ptrdiff_t dk, int nb)
+AS_INLINED void forward_rows(const struct as_call *c, struct size z, ptrdiff_t row, const int heads, ptrdiff_t dk,
+                             int nb)
 {
     const float *decay = c->scratch[0];
     ptrdiff_t b = row / z.heads, h = row % z.heads, dv = z.dv, time = c->length ? c->length[b] : z.time;
-    lane8 s[MOST_HEADS][WIDEST * 2] = { { { 0 } } };
+    as_eight s[MOST_HEADS][WIDEST * 2] = { { { 0 } } };
 
     for (ptrdiff_t t = 0; t < time; t++)
-        UNROLLED for (int r = 0; r < heads; r++) {
+        AS_UNROLLED for (int r = 0; r < heads; r++) {
             ptrdiff_t p = (b * z.time + t) * z.heads + h + r;
             float *y = c->y + p * dv;
-            lane8 v[2], u[2];
+            as_eight v[2], u[2];
 
             if (c->saved && t % SPAN == 0)
-                UNROLLED for (ptrdiff_t i = 0; i < dk * nb; i++)
+                AS_UNROLLED for (ptrdiff_t i = 0; i < dk * nb; i++)
                     memcpy((float *)c->saved[0] + (((row + r) * z.spans + t / SPAN) * dk * nb + i) * 8, &s[r][i], sizeof **s);
-            UNROLLED for (int l = 0; l < nb; l++)
-                v[l] = load(c->x[V] + p * dv + 8 * l, dv - 8 * l);
+            AS_UNROLLED for (int l = 0; l < nb; l++)
+                v[l] = load_first(c->x[V] + p * dv + 8 * l, dv - 8 * l);
             advance(dk, nb, c->x[K] + p * dk, v, c->x[BETA][p], c->n_in > G ? decay[p] : 1, s[r], s[r], u);
-            UNROLLED for (int l = 0; l < nb; l++) {
-                lane8 o = combine(dk, c->x[Q] + p * dk, s[r] + l, nb);
+            AS_UNROLLED for (int l = 0; l < nb; l++) {
+                as_eight o = combine(dk, c->x[Q] + p * dk, s[r] + l, nb);
 
                 memcpy(y + 8 * l, &o, dv - 8 * l >= 8 ? 32 : (size_t)(dv - 8 * l) * sizeof *y);
             }
@@ -135,14 +116,14 @@ INLINE void forward_rows(const struct as_call *c, struct size z, ptrdiff_t row, 
 }
 
 /* Eight vectors of eight, each summed up: one vector. */
-INLINE lane8 sums(const lane8 *x)
+AS_INLINED as_eight sums(const as_eight *x)
 {
-    lane8 two[4], four[2];
+    as_eight two[4], four[2];
 
-    UNROLLED for (int i = 0; i < 4; i++)
+    AS_UNROLLED for (int i = 0; i < 4; i++)
         two[i] = __builtin_shufflevector(x[2 * i], x[2 * i + 1], 0, 8, 2, 10, 4, 12, 6, 14) +
                  __builtin_shufflevector(x[2 * i], x[2 * i + 1], 1, 9, 3, 11, 5, 13, 7, 15);
-    UNROLLED for (int i = 0; i < 2; i++)
+    AS_UNROLLED for (int i = 0; i < 2; i++)
         four[i] = __builtin_shufflevector(two[2 * i], two[2 * i + 1], 0, 1, 8, 9, 4, 5, 12, 13) +
                   __builtin_shufflevector(two[2 * i], two[2 * i + 1], 2, 3, 10, 11, 6, 7, 14, 15);
     return __builtin_shufflevector(four[0], four[1], 0, 1, 2, 3, 8, 9, 10, 11) +
@@ -151,36 +132,36 @@ INLINE lane8 sums(const lane8 *x)
 
 /* The way back through one step at position p; ds: dS_t in, dS_{t-1} out. old: S_{t-1}, new: S_t, u as advance() had
  * it. */
-INLINE void retreat(const struct as_call *c, ptrdiff_t p, ptrdiff_t dk, int nb, ptrdiff_t dv, float a,
-                    const lane8 *old, const lane8 *new, const lane8 *u, lane8 *ds)
+AS_INLINED void retreat(const struct as_call *c, ptrdiff_t p, ptrdiff_t dk, int nb, ptrdiff_t dv, float a,
+                    const as_eight *old, const as_eight *new, const as_eight *u, as_eight *ds)
 {
     const float *q = c->x[Q] + p * dk, *k = c->x[K] + p * dk;
     float beta = c->x[BETA][p], dbeta = 0;
-    lane8 de[2] = { { 0 } }, dy[2] = { { 0 } }, sum = { 0 }, dq[WIDEST] = { { 0 } }, dkey[WIDEST] = { { 0 } };
+    as_eight de[2] = { { 0 } }, dy[2] = { { 0 } }, sum = { 0 }, dq[WIDEST] = { { 0 } }, dkey[WIDEST] = { { 0 } };
 
-    UNROLLED for (int l = 0; l < nb; l++) {
-        lane8 du, v = load(c->x[V] + p * dv + 8 * l, dv - 8 * l);
+    AS_UNROLLED for (int l = 0; l < nb; l++) {
+        as_eight du, v = load_first(c->x[V] + p * dv + 8 * l, dv - 8 * l);
 
-        dy[l] = load(c->dy + p * dv + 8 * l, dv - 8 * l);
-        UNROLLED for (ptrdiff_t i = 0; i < dk; i++)
-            ds[i * nb + l] = fma8(all(q[i]), dy[l], ds[i * nb + l]);
+        dy[l] = load_first(c->dy + p * dv + 8 * l, dv - 8 * l);
+        AS_UNROLLED for (ptrdiff_t i = 0; i < dk; i++)
+            ds[i * nb + l] = as_eight_fma(as_eight_all(q[i]), dy[l], ds[i * nb + l]);
         du = combine(dk, k, ds + l, nb);
-        de[l] = all(-beta) * du;
-        dbeta += sum8(du * fma8(all(-a), combine(dk, k, old + l, nb), v));
+        de[l] = as_eight_all(-beta) * du;
+        dbeta += as_eight_sum(du * as_eight_fma(as_eight_all(-a), combine(dk, k, old + l, nb), v));
         if (c->dx[V])
             store_add(c->dx[V] + p * dv + 8 * l, dv - 8 * l, -de[l]);
     }
-    UNROLLED for (ptrdiff_t i = 0; i < dk; i++)
-        UNROLLED for (int l = 0; l < nb; l++) {
-            lane8 before = all(a) * old[i * nb + l], d = ds[i * nb + l];
+    AS_UNROLLED for (ptrdiff_t i = 0; i < dk; i++)
+        AS_UNROLLED for (int l = 0; l < nb; l++) {
+            as_eight before = as_eight_all(a) * old[i * nb + l], d = ds[i * nb + l];
 
-            dq[i] = fma8(dy[l], new[i * nb + l], dq[i]);
-            dkey[i] = fma8(u[l], d, fma8(de[l], before, dkey[i]));
-            d = fma8(all(k[i]), de[l], d);
-            sum = fma8(d, before, sum);
-            ds[i * nb + l] = d * all(a);
+            dq[i] = as_eight_fma(dy[l], new[i * nb + l], dq[i]);
+            dkey[i] = as_eight_fma(u[l], d, as_eight_fma(de[l], before, dkey[i]));
+            d = as_eight_fma(as_eight_all(k[i]), de[l], d);
+            sum = as_eight_fma(d, before, sum);
+            ds[i * nb + l] = d * as_eight_all(a);
         }
-    UNROLLED for (ptrdiff_t i = 0; i < dk; i += 8) {
+    AS_UNROLLED for (ptrdiff_t i = 0; i < dk; i += 8) {
         if (c->dx[Q])
             store_add(c->dx[Q] + p * dk + i, dk - i, sums(dq + i));
         if (c->dx[K])
@@ -189,14 +170,14 @@ INLINE void retreat(const struct as_call *c, ptrdiff_t p, ptrdiff_t dk, int nb, 
     if (c->dx[BETA])
         c->dx[BETA][p] += dbeta;
     if (c->n_in > G && c->dx[G])
-        c->dx[G][p] += sum8(sum);
+        c->dx[G][p] += as_eight_sum(sum);
 }
 
-INLINE void backward_row(const struct as_call *c, struct size z, ptrdiff_t row, ptrdiff_t dk, int nb)
+AS_INLINED void backward_row(const struct as_call *c, struct size z, ptrdiff_t row, ptrdiff_t dk, int nb)
 {
     const float *decay = c->scratch[0];
     ptrdiff_t b = row / z.heads, h = row % z.heads, ss = dk * nb, dv = z.dv, time = c->length ? c->length[b] : z.time;
-    lane8 state[(SPAN + 1) * WIDEST * 2], u[SPAN * 2], ds[WIDEST * 2] = { { 0 } };
+    as_eight state[(SPAN + 1) * WIDEST * 2], u[SPAN * 2], ds[WIDEST * 2] = { { 0 } };
 
     for (ptrdiff_t span = (time - 1) / SPAN; time > 0 && span >= 0; span--) {
         ptrdiff_t from = span * SPAN, n = time - from < SPAN ? time - from : SPAN;
@@ -204,10 +185,10 @@ INLINE void backward_row(const struct as_call *c, struct size z, ptrdiff_t row, 
         memcpy(state, (const float *)c->saved[0] + (row * z.spans + span) * ss * 8, (size_t)ss * sizeof *state);
         for (ptrdiff_t i = 0; i < n; i++) {
             ptrdiff_t p = (b * z.time + from + i) * z.heads + h;
-            lane8 v[2];
+            as_eight v[2];
 
             for (int l = 0; l < nb; l++)
-                v[l] = load(c->x[V] + p * dv + 8 * l, dv - 8 * l);
+                v[l] = load_first(c->x[V] + p * dv + 8 * l, dv - 8 * l);
             advance(dk, nb, c->x[K] + p * dk, v, c->x[BETA][p], c->n_in > G ? decay[p] : 1, state + i * ss,
                     state + (i + 1) * ss, u + i * nb);
         }

@@ -79,7 +79,7 @@ static struct chunk chunk_at(const struct as_call *c, struct size z, ptrdiff_t r
 
 /* --- factors and pieces ------------------------------------------------------------------------------------- */
 
-INLINED ivec has_room(vec f) { return (f >= all(0x1p-64f)) & (f <= all(0x1p64f)); }
+AS_INLINED ivec has_room(vec f) { return (f >= as_all(0x1p-64f)) & (f <= as_all(0x1p64f)); }
 
 static bool in_all(ivec yes)
 {
@@ -93,16 +93,16 @@ static bool in_all(ivec yes)
 /* Steps from-to: F goes on from 1 at `from`; whether it had room all the way. */
 static bool multiply(struct space w, ptrdiff_t d, ptrdiff_t from, ptrdiff_t to)
 {
-    ivec good = has_room(all(1));
+    ivec good = has_room(as_all(1));
 
     for (ptrdiff_t j = 0; j < d; j += LANE) {
-        vec x = all(1);
+        vec x = as_all(1);
 
-        store(w.f + from * d + j, x);
+        as_store(w.f + from * d + j, x);
         for (ptrdiff_t at = (from + 1) * d + j; at < to * d; at += d) {
-            x *= load(w.gate + at);
+            x *= as_load(w.gate + at);
             good &= has_room(x);
-            store(w.f + at, x);
+            as_store(w.f + at, x);
         }
     }
     return in_all(good);
@@ -112,10 +112,10 @@ static bool multiply(struct space w, ptrdiff_t d, ptrdiff_t from, ptrdiff_t to)
 static ptrdiff_t end_of_piece(struct space w, ptrdiff_t d, ptrdiff_t from, ptrdiff_t n)
 {
     for (ptrdiff_t i = from + 1; i < n; i++) {
-        ivec good = has_room(all(1));
+        ivec good = has_room(as_all(1));
 
         for (ptrdiff_t at = i * d; at < (i + 1) * d; at += LANE)
-            good &= has_room(load(w.f + at));
+            good &= has_room(as_load(w.f + at));
         if (!in_all(good))
             return i;
     }
@@ -129,7 +129,7 @@ static void take_times(const float *x, ptrdiff_t ld, ptrdiff_t n, ptrdiff_t widt
 
     for (ptrdiff_t i = 0; i < n; i++, x += ld, by += wide, out += wide) {
         for (ptrdiff_t j = 0; j < even; j += LANE)
-            store(out + j, load(x + j) * load(by + j));
+            as_store(out + j, as_load(x + j) * as_load(by + j));
         if (even < wide)
             memset(out + even, 0, WIDE * sizeof *out);
         for (ptrdiff_t j = even; j < width; j++)
@@ -149,7 +149,7 @@ static ptrdiff_t prepare(const struct as_call *c, struct size z, struct chunk p,
         first[pieces] = multiply(w, d, from, n) ? n : end_of_piece(w, d, from, n);
     }
     for (ptrdiff_t i = 0; i < n * d; i += LANE)
-        store(w.over + i, all(1) / load(w.f + i));
+        as_store(w.over + i, as_all(1) / as_load(w.f + i));
     take_times(c->x[Q] + p.at * z.dk, p.ldk, n, z.dk, w.f, w.q);
     take_times(c->x[K] + p.at * z.dk, p.ldk, n, z.dk, w.over, w.k);
     take(c->x[V] + p.at * z.dv, p.ldv, n, z.dv, NULL, w.v);
@@ -245,11 +245,11 @@ static void back_behind(struct size z, struct space w, ptrdiff_t i0, ptrdiff_t n
     for (ptrdiff_t j = 0; j < d; j++)
         w.tail[j] = dot(w.ds + j * z.vw, w.s + j * z.vw, z.vw);
     for (ptrdiff_t j = 0; j < d; j += LANE) {
-        vec sum = load(w.tail + j);
+        vec sum = as_load(w.tail + j);
 
         for (ptrdiff_t at = j; at < n * d; at += d)
-            sum = fma_of(load(k + at), load(dk + at), sum);
-        store(w.tail + j, sum);
+            sum = as_fma(as_load(k + at), as_load(dk + at), sum);
+        as_store(w.tail + j, sum);
     }
 }
 
@@ -259,13 +259,13 @@ static void finish(struct space w, ptrdiff_t d, ptrdiff_t i0, ptrdiff_t n, const
     for (ptrdiff_t i = n - 1; i >= 0; i--)
         for (ptrdiff_t j = 0; j < d; j += LANE) {
             ptrdiff_t at = (i0 + i) * d + j;
-            vec q = load(w.q + at), k = load(w.k + at), dq = load(w.dq + at), dk = load(w.dk + at);
-            vec sum = load(w.tail + j) + (q * dq - k * dk);
+            vec q = as_load(w.q + at), k = as_load(w.k + at), dq = as_load(w.dq + at), dk = as_load(w.dk + at);
+            vec sum = as_load(w.tail + j) + (q * dq - k * dk);
 
-            store(w.tail + j, sum);
-            store(w.dg + at, sum);
-            store(w.dq + at, load(w.f + at) * fma_of(all(own[i]), k, dq));
-            store(w.dk + at, load(w.over + at) * fma_of(all(own[i]), q, dk));
+            as_store(w.tail + j, sum);
+            as_store(w.dg + at, sum);
+            as_store(w.dq + at, as_load(w.f + at) * as_fma(as_all(own[i]), k, dq));
+            as_store(w.dk + at, as_load(w.over + at) * as_fma(as_all(own[i]), q, dk));
         }
 }
 

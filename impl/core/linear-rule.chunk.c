@@ -98,7 +98,7 @@ static void prepare(struct piece p, struct size z, struct space w)
 
         decay_row(i, w.e[i], f);
         for (ptrdiff_t j = 0; j < up(i, LANE); j += LANE)
-            store(a + j, load(a + j) * load(f + j));
+            as_store(a + j, as_load(a + j) * as_load(f + j));
     }
     clear_above(w.a, n, 1);
 }
@@ -171,11 +171,11 @@ static void back_scores(struct piece p, struct space w)
         memset(da + i, 0, (size_t)(columns - i) * sizeof *da);
         below[i] = 0;                        /* from here on up step i is not before the decay */
         for (ptrdiff_t j = 0; j < up(i, LANE); j += LANE) {
-            vec one = fma_of(load(da + j), load(a + j), load(below + j));
+            vec one = as_fma(as_load(da + j), as_load(a + j), as_load(below + j));
 
             sum += one;
-            store(below + j, one);
-            store(da + j, load(da + j) * load(f + j));
+            as_store(below + j, one);
+            as_store(da + j, as_load(da + j) * as_load(f + j));
         }
         w.dg[i] = lanes_sum(sum);
         da[i] = own;                         /* G_ii = 1: nothing to g */

@@ -101,7 +101,7 @@ static struct piece piece_at(const struct as_call *c, struct size z, ptrdiff_t l
 /* --- forward ----------------------------------------------------------------------------------------------- */
 
 /* e^{scale s - m}, the same bits from the same products on both ways; 1 to the bit for the largest, so not fused. */
-static inline vec weight_of(const float *s, vec scale, vec m) { return exponential(scale * load(s) - m); }
+static inline vec weight_of(const float *s, vec scale, vec m) { return exponential(scale * as_load(s) - m); }
 
 /* One tile's step of the softmax for register v: s becomes the weights, o is stretched to the new maximum. `most` is
  * that of the products, before the scale. */
@@ -109,7 +109,7 @@ static void weigh(const struct extent *e, ptrdiff_t v, float scale, float *s, fl
                   float *o, ptrdiff_t dv)
 {
     ptrdiff_t from, n = visible(e, v, s, &from), j = 0;
-    vec before = all(scale) * load(most + v * LANE), largest, sum = { 0 }, by;
+    vec before = as_all(scale) * as_load(most + v * LANE), largest, sum = { 0 }, by;
 
     s += v * LANE;
     most += v * LANE;
@@ -117,17 +117,17 @@ static void weigh(const struct extent *e, ptrdiff_t v, float scale, float *s, fl
         raise(most, s + j * LANES, s + (j + 1) * LANES, s + (j + 2) * LANES, s + (j + 3) * LANES);
     for (; j < n; j++)
         raise(most, s + j * LANES, s + j * LANES, s + j * LANES, s + j * LANES);
-    largest = all(scale) * load(most);
+    largest = as_all(scale) * as_load(most);
     for (j = 0; j < n; j++) {
-        vec p = weight_of(s + j * LANES, all(scale), largest);
+        vec p = weight_of(s + j * LANES, as_all(scale), largest);
 
-        store(s + j * LANES, p);
+        as_store(s + j * LANES, p);
         sum += p;
     }
     by = exponential(before - largest);
-    store(total + v * LANE, fma_of(by, load(total + v * LANE), sum));
+    as_store(total + v * LANE, as_fma(by, as_load(total + v * LANE), sum));
     for (ptrdiff_t d = 0; !first && d < dv; d++)
-        store(o + d * LANES + v * LANE, by * load(o + d * LANES + v * LANE));
+        as_store(o + d * LANES + v * LANE, by * as_load(o + d * LANES + v * LANE));
 }
 
 static void finish_queries(const struct as_call *c, const struct piece *p, ptrdiff_t i0, ptrdiff_t n, float *most,
@@ -184,12 +184,13 @@ struct query { const float *most, *part, *d; };
 static void slope_of_queries(const struct extent *e, ptrdiff_t v, float scale, float *s, const float *dp, struct query q)
 {
     ptrdiff_t from, n = visible(e, v, s, &from);
-    vec most = load(q.most + v * LANE), part = load(q.part + v * LANE), mean = load(q.d + v * LANE);
+    vec most = as_load(q.most + v * LANE), part = as_load(q.part + v * LANE), mean = as_load(q.d + v * LANE);
 
     s += v * LANE;
     dp += v * LANE;
     for (ptrdiff_t j = 0; j < n; j++)
-        store(s + j * LANES, weight_of(s + j * LANES, all(scale), most) * part * (load(dp + j * LANES) - mean));
+        as_store(s + j * LANES,
+                 weight_of(s + j * LANES, as_all(scale), most) * part * (as_load(dp + j * LANES) - mean));
 }
 
 /* Columns are keys, register v: s becomes p, dp becomes ds; the rows are queries. */
@@ -200,10 +201,10 @@ static void slope_of_keys(const struct extent *e, ptrdiff_t v, float scale, floa
     s += v * LANE;
     dp += v * LANE;
     for (ptrdiff_t i = from; i < n; i++) {
-        vec p = weight_of(s + i * LANES, all(scale), all(q.most[i])) * all(q.part[i]);
+        vec p = weight_of(s + i * LANES, as_all(scale), as_all(q.most[i])) * as_all(q.part[i]);
 
-        store(s + i * LANES, p);
-        store(dp + i * LANES, p * (load(dp + i * LANES) - all(q.d[i])));
+        as_store(s + i * LANES, p);
+        as_store(dp + i * LANES, p * (as_load(dp + i * LANES) - as_all(q.d[i])));
     }
 }
 
@@ -217,8 +218,8 @@ static void means_of(const struct as_call *c, const struct piece *p, ptrdiff_t i
         vec sum = { 0 };
 
         for (ptrdiff_t j = 0; j < p->z.dv; j++)
-            sum = fma_of(load(o + j * LANES + l), load(p->left_v + j * LANES + l), sum);
-        store(d + l, sum);
+            sum = as_fma(as_load(o + j * LANES + l), as_load(p->left_v + j * LANES + l), sum);
+        as_store(d + l, sum);
     }
     memcpy((float *)c->scratch[D] + p->row * p->z.time + i0, d, (size_t)n * sizeof *d);
 }

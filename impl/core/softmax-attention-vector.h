@@ -22,21 +22,6 @@ typedef as_lanes vec;
 typedef uint32_t bits __attribute__((vector_size(LANE * sizeof(float))));
 typedef float quad __attribute__((vector_size(4 * sizeof(float))));
 
-#if defined(__clang__)
-#define UNROLLED _Pragma("unroll")
-#else
-#define UNROLLED _Pragma("GCC unroll 8")
-#endif
-
-static inline vec load(const float *p)
-{
-    vec v;
-    memcpy(&v, p, sizeof v);
-    return v;
-}
-
-static inline void store(float *p, vec v) { memcpy(p, &v, sizeof v); }
-
 static inline quad load4(const float *p)
 {
     quad v;
@@ -46,10 +31,7 @@ static inline quad load4(const float *p)
 
 static inline void store4(float *p, quad v) { memcpy(p, &v, sizeof v); }
 
-static inline vec all(float a) { return a - (vec){ 0 }; }
 static inline quad all4(float a) { return a - (quad){ 0 }; }
-
-static inline vec fma_of(vec a, vec b, vec c) { return as_lanes_fma(a, b, c); }
 
 /* most = max(most, a, b, c, d): loops over memory, for in them compilers know the maximum. most where one is NaN. */
 static inline void raise(float *most, const float *a, const float *b, const float *c, const float *d)
@@ -69,15 +51,15 @@ static inline void raise(float *most, const float *a, const float *b, const floa
 static inline vec exponential(vec x)
 {
     const float whole = 12582912.0f;             /* 1.5 2^23: a float of that size has no fraction */
-    vec t = fma_of(x, all(1.44269504f), all(whole)), n = t - all(whole);
-    vec r = fma_of(n, all(-1.42860682e-6f), fma_of(n, all(-0.693145752f), x)), p = all(1.3926213e-3f);
+    vec t = as_fma(x, as_all(1.44269504f), as_all(whole)), n = t - as_all(whole);
+    vec r = as_fma(n, as_all(-1.42860682e-6f), as_fma(n, as_all(-0.693145752f), x)), p = as_all(1.3926213e-3f);
 
-    p = fma_of(p, r, all(8.3632031e-3f));
-    p = fma_of(p, r, all(4.1666556e-2f));
-    p = fma_of(p, r, all(0.16666576f));
-    p = fma_of(p, r, all(0.5f));
-    p = fma_of(p, r * r, r) + all(1.0f);
-    return (vec)(((bits)p + ((bits)t << 23)) & ~(bits)(x < all(-87.0f)));
+    p = as_fma(p, r, as_all(8.3632031e-3f));
+    p = as_fma(p, r, as_all(4.1666556e-2f));
+    p = as_fma(p, r, as_all(0.16666576f));
+    p = as_fma(p, r, as_all(0.5f));
+    p = as_fma(p, r * r, r) + as_all(1.0f);
+    return (vec)(((bits)p + ((bits)t << 23)) & ~(bits)(x < as_all(-87.0f)));
 }
 
 /* --- products ---------------------------------------------------------------------------------------------- */
@@ -101,24 +83,24 @@ tile(const int rows, const int wide, ptrdiff_t k, struct factor a, struct matrix
 {
     vec sum[TILE_ROWS][TILE_WIDE];
 
-    UNROLLED for (int r = 0; r < rows; r++)
-        UNROLLED for (int w = 0; w < wide; w++)
-            sum[r][w] = add ? load(c.x + r * c.ld + w * LANE) : (vec){ 0 };
+    AS_UNROLLED for (int r = 0; r < rows; r++)
+        AS_UNROLLED for (int w = 0; w < wide; w++)
+            sum[r][w] = add ? as_load(c.x + r * c.ld + w * LANE) : (vec){ 0 };
     for (ptrdiff_t s = 0; s < k; s++, a.x += a.step, b.x += b.ld) {
         vec right[TILE_WIDE];
 
-        UNROLLED for (int w = 0; w < wide; w++)
-            right[w] = load(b.x + w * LANE);
-        UNROLLED for (int r = 0; r < rows; r++) {
-            vec left = all(a.x[r * a.row]);
+        AS_UNROLLED for (int w = 0; w < wide; w++)
+            right[w] = as_load(b.x + w * LANE);
+        AS_UNROLLED for (int r = 0; r < rows; r++) {
+            vec left = as_all(a.x[r * a.row]);
 
-            UNROLLED for (int w = 0; w < wide; w++)
-                sum[r][w] = fma_of(left, right[w], sum[r][w]);
+            AS_UNROLLED for (int w = 0; w < wide; w++)
+                sum[r][w] = as_fma(left, right[w], sum[r][w]);
         }
     }
-    UNROLLED for (int r = 0; r < rows; r++)
-        UNROLLED for (int w = 0; w < wide; w++)
-            store(c.x + r * c.ld + w * LANE, sum[r][w]);
+    AS_UNROLLED for (int r = 0; r < rows; r++)
+        AS_UNROLLED for (int w = 0; w < wide; w++)
+            as_store(c.x + r * c.ld + w * LANE, sum[r][w]);
 }
 
 static inline __attribute__((always_inline)) void
@@ -194,14 +176,14 @@ static void columns_of(const float *x, ptrdiff_t ld, ptrdiff_t steps, ptrdiff_t 
             struct block a = { { { 0 }, { 0 }, { 0 }, { 0 } } };
 
             if (rows >= 4) {
-                UNROLLED for (int r = 0; r < 4; r++)
+                AS_UNROLLED for (int r = 0; r < 4; r++)
                     a.r[r] = load4(p + r * ld + d);
             } else
-                UNROLLED for (int r = 0; r < 3; r++)
+                AS_UNROLLED for (int r = 0; r < 3; r++)
                     if (r < rows)
                         a.r[r] = load4(p + r * ld + d);
             a = turned(a);
-            UNROLLED for (int r = 0; r < 4; r++)
+            AS_UNROLLED for (int r = 0; r < 4; r++)
                 store4(xt + (d + r) * LANES + i, a.r[r] * all4(by));
         }
         for (; d < width; d++)
@@ -220,10 +202,10 @@ static void rows_of(const float *yt, const float *by, ptrdiff_t steps, ptrdiff_t
         for (; d + 4 <= width; d += 4) {
             struct block a;
 
-            UNROLLED for (int r = 0; r < 4; r++)
+            AS_UNROLLED for (int r = 0; r < 4; r++)
                 a.r[r] = load4(yt + (d + r) * LANES + i) * load4(by + i);
             a = turned(a);
-            UNROLLED for (int r = 0; r < 4; r++)
+            AS_UNROLLED for (int r = 0; r < 4; r++)
                 if (r < rows)
                     store4(p + r * ld + d, add ? load4(p + r * ld + d) + a.r[r] : a.r[r]);
         }

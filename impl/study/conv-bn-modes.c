@@ -81,7 +81,7 @@ static void begin(struct bench *b, int mode)
     struct as_weights s;
 
     arm->m = model_in(b->cfg, as_data_describe(b->data), mode, b->run->seed);
-    hand_over_blocks(b->trained, arm->m, mode, true, b->eps);
+    hand_over_model(b->trained, arm->m, mode, true, b->eps);
     as_config_set(cfg, "train.steps", as_say("%d", b->o->steps), true);
     arm->tr = as_trainer_new(cfg, arm->m, b->data, NULL, b->run->seed + 1);
     as_config_free(cfg);

@@ -134,7 +134,7 @@ static struct as_model *fresh(const struct transfer *x, int mode)
 {
     struct as_model *m = model_in(x->cfg, as_data_describe(x->task[1]), mode, x->run->seed + 1);
 
-    hand_over_blocks(x->trained, m, mode, false, x->eps);
+    hand_over_model(x->trained, m, mode, false, x->eps);
     return m;
 }
 

@@ -97,17 +97,17 @@ static inline double mean_coefficient(const struct as_model *m, double eps)
     return exp(sum / (double)n);
 }
 
-/* All blocks of a model that is not in deploy to one in `mode`; its head, too, where asked for. */
-static inline void hand_over_blocks(const struct as_model *from, struct as_model *to, int mode, bool head, double eps)
+/* A model that is not in deploy to one in `mode`, blocks and, where asked for, the head. */
+static inline void hand_over_model(const struct as_model *from, struct as_model *to, int mode, bool head, double eps)
 {
-    static const char *const part[] = { "W", "gamma", "beta", "mean", "variance" };
+    const char *why = mode == DEPLOY ? NULL : as_model_adopt(to, from, head ? NULL : "W_head, b_head");
 
-    for (int i = 0; i < count_blocks(from); i++) {
-        if (mode == DEPLOY)
-            fold_block(from, to, i, eps);
-        for (int k = 0; k < 5 && mode != DEPLOY; k++)
-            hand_over(from, to, as_say("block%d.%s", i, part[k]));
-    }
+    if (why)
+        as_fail(AS_FAILED, "%s", why);
+    if (mode != DEPLOY)
+        return;
+    for (int i = 0; i < count_blocks(from); i++)
+        fold_block(from, to, i, eps);
     if (head) {
         hand_over(from, to, "W_head");
         hand_over(from, to, "b_head");

@@ -9,9 +9,9 @@
 #include <math.h>
 #include <string.h>
 
-struct descent { struct as_weights s; real *first, *second; long step; };
+struct descent { struct as_weights s; real *first, *second; long step; double couple; };     /* decay in the gradient */
 
-/* Its moments are in `a`. */
+/* Its moments are in `a`; nothing decays in the gradient unless `couple` is set. */
 static inline struct descent descend_from(struct as_arena *a, struct as_model *m)
 {
     struct descent d = { .s = as_model_store(m) };
@@ -26,7 +26,7 @@ static inline void descend_clear(struct descent *d) { memset(d->s.dw, 0, (size_t
 static inline void descend_step(struct descent *d, const struct as_node *loss, double rate, double decay)
 {
     double t = (double)++d->step;
-    struct as_adam adam = { .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .keep = 1 - rate * decay,
+    struct as_adam adam = { .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .keep = 1 - rate * decay, .couple = d->couple,
                             .rate = rate / (1 - pow(0.9, t)), .unbias = 1 / sqrt(1 - pow(0.999, t)) };
     if (!isfinite(loss->x[0]))
         as_fail(AS_DIVERGED, "the loss is not finite at step %ld", d->step);

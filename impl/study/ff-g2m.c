@@ -14,8 +14,8 @@
  * The split is drawn anew from the seed: `per_class` nodes of each class, `valid`, `test`.
  * Departs: sizes are the experiment's; the authors tune them, lambda and tau for each data set and teacher.
  */
-#include <assay/kernel.h>
 #include <assay/study.h>
+#include "descend.h"
 #include <string.h>
 #include <tgmath.h>
 
@@ -215,30 +215,26 @@ static double accuracy(const struct graph *g, const real *z, int part)
     return count > 0 ? right / count : 0;
 }
 
-static void step(struct graph *g, struct as_model *m, int fit, int epoch, struct as_key key, real *first, real *second)
+static void step(struct graph *g, struct as_model *m, int fit, struct as_key key, struct descent *d)
 {
-    struct as_weights s = as_model_store(m);
-    double t = epoch, beta1 = 0.9, beta2 = 0.999;
-    struct as_adam adam = { .beta1 = beta1, .beta2 = beta2, .eps = 1e-8, .keep = 1, .couple = g->o->decay,
-                            .rate = g->o->rate / (1 - pow(beta1, t)), .unbias = 1 / sqrt(1 - pow(beta2, t)) };
-    memset(s.dw, 0, (size_t)s.n * sizeof *s.dw);
+    descend_clear(d);
     struct as_node *loss = loss_of(g, fit, logits(g, m, true, key));
-    if (!isfinite(loss->x[0]))
-        as_fail(AS_DIVERGED, "the loss of %s is not finite at epoch %d", metrics[fit].name, epoch);
     as_backward(g->t, loss, R(1.0));
-    as_vadam(s.n, &adam, s.dw, first, second, s.w);
+    descend_step(d, loss, g->o->rate, 0);
 }
 
 /* Until no epoch is better on validation for a while; records the test accuracy, and leaves the best weights. */
 static void fit_model(struct graph *g, struct as_model *m, int fit)
 {
-    struct as_weights s = as_model_store(m);
-    size_t bytes = (size_t)s.n * sizeof *s.w, mark = as_arena_mark(g->a);
-    real *first = room(g, 3 * s.n, sizeof *first), *second = first + s.n, *best = second + s.n;
+    size_t mark = as_arena_mark(g->a);
+    struct descent d = descend_from(g->a, m);
+    size_t bytes = (size_t)d.s.n * sizeof *d.s.w;
+    real *best = room(g, d.s.n, sizeof *best);
     double highest = -1, test = 0;
+    d.couple = g->o->decay;
     for (int epoch = 1, since = 0; epoch <= g->o->epochs && since < g->o->patience; epoch++) {
         struct as_key key = { g->run->seed, AS_ROLE_DROPOUT, (uint64_t)epoch };
-        step(g, m, fit, epoch, as_subkey(key, (uint64_t)fit), first, second);
+        step(g, m, fit, as_subkey(key, (uint64_t)fit), &d);
         as_tape_record(g->t, false);
         const real *z = logits(g, m, false, key)->x;
         as_tape_record(g->t, true);
@@ -248,11 +244,11 @@ static void fit_model(struct graph *g, struct as_model *m, int fit)
         if (valid >= highest) {
             highest = valid;
             test = accuracy(g, z, TEST);
-            memcpy(best, s.w, bytes);
+            memcpy(best, d.s.w, bytes);
             since = 0;
         }
     }
-    memcpy(s.w, best, bytes);
+    memcpy(d.s.w, best, bytes);
     as_arena_reset(g->a, mark);
     g->run->record(g->run->ctx, metrics[fit].name, test);
 }

@@ -1,7 +1,7 @@
 /* test_bip.c: some steps of bi-level pruning, whole, against the same steps written out here: masks by sorting,
  * gradients of batches that are read on their own, one array for all weights.
  */
-#include <assay/train.h>
+#include "../stand.h"
 
 #include <assay/error.h>
 #include <math.h>
@@ -16,8 +16,6 @@
 enum { LOWER = 2, PART = 4, BATCH = (LOWER + 1) * PART, STEPS = 3, MOST = 200 };
 static const double alpha = 0.3, ratio = 3, gamma_ = 0.02, mu = 0.5, decay = 0.01, sparsity = 0.6;
 
-struct stand { struct as_config *cfg; struct as_data *data; struct as_model *model; struct as_trainer *trainer; };
-
 static struct stand stand_new(const char *rule, const char *batch)
 {
     const char *const set[][2] = { { "data.source", "parity-vector" }, { "data.bits", "6" }, { "data.nonzero", "1..6" },
@@ -26,22 +24,12 @@ static struct stand stand_new(const char *rule, const char *batch)
                                    { "rule.momentum", "0.5" }, { "rule.steps", "2" }, { "train.lr", "0.3" },
                                    { "train.decay", "0.01" }, { "train.clip", "0" }, { "train.select", "last" },
                                    { "train.steps", "3" }, { "train.batch", batch } };
-    struct stand s = { .cfg = as_config_new() };
+    struct stand s = { 0 };
 
-    for (size_t i = 0; i < sizeof set / sizeof *set; i++)
-        as_config_set(s.cfg, set[i][0], set[i][1], true);
-    s.data = as_data_open(s.cfg, 3, NULL);
-    s.model = as_model_new(s.cfg, as_data_describe(s.data), 3);
-    s.trainer = as_trainer_new(s.cfg, s.model, s.data, NULL, 3);
+    stand_set(&s, sizeof set / sizeof *set, set);
+    stand_open(&s, 3);
+    stand_train(&s);
     return s;
-}
-
-static void stand_free(struct stand *s)
-{
-    as_trainer_free(s->trainer);
-    as_model_free(s->model);
-    as_data_close(s->data);
-    as_config_free(s->cfg);
 }
 
 /* All weights in the order of the store. */

@@ -1,5 +1,6 @@
 /* Decoding by whole prefixes, and the heads that make blocks of it. */
 #include "core/real/layer.h"
+#include "../stand.h"
 
 #include <assay/decode.h>
 #include <math.h>
@@ -11,14 +12,6 @@
 
 enum { ROWS = 12, MOST = 7, HEADS = 4 };
 
-struct stand {
-    struct as_config *cfg;
-    struct as_data *data;
-    struct as_model *m;
-    struct as_arena *a;
-    struct as_batch *b;
-};
-
 /* An untrained model, with weights large enough that what it says depends on what it reads, and one token that p_1 and
  * the heads all like, so that they agree now and then. */
 static struct stand stand_new(const char *model, const char *mixer)
@@ -26,36 +19,26 @@ static struct stand stand_new(const char *model, const char *mixer)
     const char *const set[][2] = { { "data.source", "digit-string" }, { "data.digits", "2..5" },
                                    { "data.spellings", "2" }, { "model", model }, { "mixer", mixer },
                                    { "width", "8" }, { "mixer.heads", "2" }, { "heads", "4" } };
-    struct stand s = { .cfg = as_config_new(), .a = as_arena_new() };
+    struct stand s = { 0 };
     struct as_weights w;
 
-    for (size_t i = 0; i < sizeof set / sizeof *set; i++)
-        as_config_set(s.cfg, set[i][0], set[i][1], true);
-    s.data = as_data_open(s.cfg, 3, NULL);
-    s.m = as_model_new(s.cfg, as_data_describe(s.data), 3);
-    w = as_model_store(s.m);
+    stand_set(&s, sizeof set / sizeof *set, set);
+    stand_open(&s, 3);
+    w = as_model_store(s.model);
     for (ptrdiff_t i = 0; i < w.n; i++)
         w.w[i] += (real)as_normal((struct as_key){ 3, AS_ROLE_TEST_HARNESS, 0 }, (uint64_t)i);
-    as_model_weight(s.m, "b_head").w[7] += R(50.0);
-    s.b = as_batch_fill(s.data, s.a, AS_TEST, 0, ROWS, NULL);
+    as_model_weight(s.model, "b_head").w[7] += R(50.0);
+    stand_read(&s, AS_TEST, ROWS);
     return s;
-}
-
-static void stand_free(struct stand *s)
-{
-    as_model_free(s->m);
-    as_data_close(s->data);
-    as_arena_free(s->a);
-    as_config_free(s->cfg);
 }
 
 static struct as_decoding exactly(int block) { return (struct as_decoding){ MOST, -1, block, 1, 1 }; }
 
 static const real *output(const struct stand *s, int head, const struct as_node *y)
 {
-    for (int i = 0; i < s->m->n_outputs; i++)
-        if (strcmp(s->m->output[i].name, as_say("head%d", head)) == 0)
-            return s->m->output[i].node->x;
+    for (int i = 0; i < s->model->n_outputs; i++)
+        if (strcmp(s->model->output[i].name, as_say("head%d", head)) == 0)
+            return s->model->output[i].node->x;
     assert_int_equal(head, 1);
     return y->x;
 }
@@ -64,10 +47,10 @@ static const real *output(const struct stand *s, int head, const struct as_node 
 static void naive(struct stand *s, ptrdiff_t row, int32_t *token)
 {
     struct as_tape *t = as_tape_new();
-    int32_t x[64], target[64], length = s->b->length[row];
-    struct as_batch one = *s->b;
+    int32_t x[64], target[64], length = s->batch->length[row];
+    struct as_batch one = *s->batch;
 
-    memcpy(x, s->b->i[0] + row * s->b->time, (size_t)length * sizeof *x);
+    memcpy(x, s->batch->i[0] + row * s->batch->time, (size_t)length * sizeof *x);
     one.batch = 1;
     one.length = &length;
     one.i[0] = x;
@@ -80,7 +63,7 @@ static void naive(struct stand *s, ptrdiff_t row, int32_t *token)
 
         one.time = length;
         as_tape_reset(t);
-        y = as_model_forward(s->m, t, &one, false, (struct as_key){ 0 });
+        y = as_model_forward(s->model, t, &one, false, (struct as_key){ 0 });
         for (ptrdiff_t j = 1; j < y->dim[2]; j++)
             if (y->x[(length - 1) * y->dim[2] + j] > y->x[(length - 1) * y->dim[2] + best])
                 best = j;
@@ -99,8 +82,8 @@ static void greedy_is_one_token_a_call(void **state)
         struct as_decoded d;
         int32_t token[MOST];
 
-        as_decode_prompts(s.b);
-        d = as_decode(s.m, s.a, s.b, exactly(1));
+        as_decode_prompts(s.batch);
+        d = as_decode(s.model, s.arena, s.batch, exactly(1));
         for (ptrdiff_t r = 0; r < ROWS; r++) {
             naive(&s, r, token);
             assert_memory_equal(token, d.token + r * MOST, sizeof token);
@@ -117,10 +100,10 @@ static void blocks_give_the_tokens_of_greedy(void **state)
     struct stand s = stand_new("blockwise", "softmax");
     int longer = 0;
     (void)state;
-    as_decode_prompts(s.b);
-    struct as_decoded g = as_decode(s.m, s.a, s.b, exactly(1));
+    as_decode_prompts(s.batch);
+    struct as_decoded g = as_decode(s.model, s.arena, s.batch, exactly(1));
     for (int k = 2; k <= HEADS; k++) {
-        struct as_decoded d = as_decode(s.m, s.a, s.b, exactly(k));
+        struct as_decoded d = as_decode(s.model, s.arena, s.batch, exactly(k));
 
         assert_memory_equal(g.token, d.token, ROWS * MOST * sizeof *d.token);
         for (ptrdiff_t r = 0; r < ROWS; r++) {
@@ -139,10 +122,10 @@ static void whole_blocks_when_everything_is_accepted(void **state)
     struct stand s = stand_new("blockwise", "softmax");
     struct as_decoding all = exactly(HEADS), forced = exactly(3);
     (void)state;
-    as_decode_prompts(s.b);
+    as_decode_prompts(s.batch);
     all.top = 1000;
     forced.least = 3;
-    struct as_decoded a = as_decode(s.m, s.a, s.b, all), f = as_decode(s.m, s.a, s.b, forced);
+    struct as_decoded a = as_decode(s.model, s.arena, s.batch, all), f = as_decode(s.model, s.arena, s.batch, forced);
     for (ptrdiff_t r = 0; r < ROWS; r++) {
         assert_true(a.steps[r] == 2 && a.calls[r] == 3 && a.made[r] == MOST);       /* 4 and 3 */
         assert_true(f.steps[r] == 3 && f.calls[r] == 3 && f.made[r] == MOST);       /* 3, 3, and 1 without a call */
@@ -156,13 +139,13 @@ static void a_stop_ends_both_alike(void **state)
     struct stand s = stand_new("blockwise", "softmax");
     int early = 0;
     (void)state;
-    as_decode_prompts(s.b);
-    struct as_decoded whole = as_decode(s.m, s.a, s.b, exactly(1));
+    as_decode_prompts(s.batch);
+    struct as_decoded whole = as_decode(s.model, s.arena, s.batch, exactly(1));
     for (ptrdiff_t r = 0; r < ROWS; r++) {
         struct as_decoding one = exactly(1), four = exactly(HEADS);
 
         one.stop = four.stop = whole.token[r * MOST + 2];
-        struct as_decoded g = as_decode(s.m, s.a, s.b, one), d = as_decode(s.m, s.a, s.b, four);
+        struct as_decoded g = as_decode(s.model, s.arena, s.batch, one), d = as_decode(s.model, s.arena, s.batch, four);
         assert_memory_equal(g.token, d.token, ROWS * MOST * sizeof *d.token);
         assert_memory_equal(g.made, d.made, ROWS * sizeof *d.made);
         assert_true(g.made[r] <= 3);
@@ -184,12 +167,12 @@ static void a_stop_ends_a_block_of_which_all_is_accepted(void **state)
     struct stand s = stand_new("blockwise", "softmax");
     struct as_decoding all = exactly(HEADS);
     (void)state;
-    as_decode_prompts(s.b);
+    as_decode_prompts(s.batch);
     all.top = 1000;
-    struct as_decoded whole = as_decode(s.m, s.a, s.b, all);
+    struct as_decoded whole = as_decode(s.model, s.arena, s.batch, all);
     for (ptrdiff_t r = 0; r < ROWS; r++) {
         all.stop = whole.token[r * MOST + 1];
-        struct as_decoded d = as_decode(s.m, s.a, s.b, all);
+        struct as_decoded d = as_decode(s.model, s.arena, s.batch, all);
         assert_int_equal(d.made[r], whole.token[r * MOST] == all.stop ? 1 : 2);
         assert_int_equal(d.token[r * MOST + d.made[r] - 1], all.stop);
     }
@@ -200,9 +183,9 @@ static void prompts_end_where_targets_begin(void **state)
 {
     struct stand s = stand_new("blockwise", "softmax");
     (void)state;
-    as_decode_prompts(s.b);
+    as_decode_prompts(s.batch);
     for (ptrdiff_t r = 0; r < ROWS; r++)         /* the last token of a prompt is `is`, 10 S + 1 */
-        assert_int_equal(s.b->i[0][r * s.b->time + s.b->length[r] - 1], 21);
+        assert_int_equal(s.batch->i[0][r * s.batch->time + s.batch->length[r] - 1], 21);
     stand_free(&s);
 }
 
@@ -211,12 +194,12 @@ static void a_joined_example_goes_on_from_its_prompt(void **state)
     struct stand s = stand_new("blockwise", "softmax");
     int32_t x[64], target[64];
     (void)state;
-    as_decode_prompts(s.b);
-    struct as_decoded d = as_decode(s.m, s.a, s.b, exactly(1));
-    ptrdiff_t n = s.b->length[1], length = as_decode_join(s.b, &d, 1, x, target);
+    as_decode_prompts(s.batch);
+    struct as_decoded d = as_decode(s.model, s.arena, s.batch, exactly(1));
+    ptrdiff_t n = s.batch->length[1], length = as_decode_join(s.batch, &d, 1, x, target);
     assert_int_equal(length, n + MOST - 1);
     for (ptrdiff_t t = 0; t < length; t++) {
-        assert_int_equal(x[t], t < n ? s.b->i[0][s.b->time + t] : d.token[MOST + t - n]);
+        assert_int_equal(x[t], t < n ? s.batch->i[0][s.batch->time + t] : d.token[MOST + t - n]);
         assert_int_equal(target[t], t < n - 1 ? -1 : d.token[MOST + t - n + 1]);
     }
     stand_free(&s);
@@ -229,7 +212,7 @@ struct asking { struct stand *s; struct as_decoding how; };
 static void ask(void *ctx)
 {
     struct asking *q = ctx;
-    as_decode(q->s->m, q->s->a, q->s->b, q->how);
+    as_decode(q->s->model, q->s->arena, q->s->batch, q->how);
 }
 
 static void refuses(struct stand *s, struct as_decoding how, const char *word)
@@ -245,14 +228,14 @@ static void what_cannot_be_is_refused(void **state)
     struct stand s = stand_new("blockwise", "softmax"), back = stand_new("blockwise", "softmax-full");
     struct as_decoding how = exactly(2);
     (void)state;
-    as_decode_prompts(s.b);
-    as_decode_prompts(back.b);
+    as_decode_prompts(s.batch);
+    as_decode_prompts(back.batch);
     refuses(&s, exactly(HEADS + 1), "head5");
     refuses(&s, exactly(0), "block");
     how.least = 3;
     refuses(&s, how, "least");
     refuses(&back, exactly(1), "later steps");
-    s.b->length[3] = 0;
+    s.batch->length[3] = 0;
     refuses(&s, exactly(1), "prompt 3");
     stand_free(&s);
     stand_free(&back);
@@ -265,11 +248,11 @@ static void heads_are_alike(void **state)
 {
     struct stand s = stand_new("blockwise", "softmax");
     struct as_tape *t = as_tape_new(), *u = as_tape_new();
-    struct as_named_weight w = as_model_weight(s.m, "W_2"), b = as_model_weight(s.m, "b_2");
+    struct as_named_weight w = as_model_weight(s.model, "W_2"), b = as_model_weight(s.model, "b_2");
     ptrdiff_t half = w.dim[0] / HEADS * w.dim[1], n;
     const real *first, *third;
     (void)state;
-    struct as_node *y = as_model_forward(s.m, t, s.b, false, (struct as_key){ 0 });
+    struct as_node *y = as_model_forward(s.model, t, s.batch, false, (struct as_key){ 0 });
     n = as_node_size(y);
     first = output(&s, 1, y);
     third = output(&s, 3, y);
@@ -278,7 +261,7 @@ static void heads_are_alike(void **state)
         *from = *to;
         *to = was;
     }
-    y = as_model_forward(s.m, u, s.b, false, (struct as_key){ 0 });
+    y = as_model_forward(s.model, u, s.batch, false, (struct as_key){ 0 });
     assert_memory_equal(first, output(&s, 3, y), (size_t)n * sizeof *first);
     assert_memory_equal(third, output(&s, 1, y), (size_t)n * sizeof *first);
     assert_true(memcmp(first, third, (size_t)n * sizeof *first) != 0);
@@ -293,9 +276,9 @@ static double by_hand(const struct stand *s, const real *logits, ptrdiff_t class
     double mean = 0;
     for (ptrdiff_t r = 0; r < ROWS; r++) {
         double sum = 0, count = 0;
-        for (ptrdiff_t t = 0; t + i - 1 < s->b->length[r]; t++) {
-            const int32_t *target = s->b->i[1] + r * s->b->time + t;
-            const real *x = logits + (r * s->b->time + t) * classes;
+        for (ptrdiff_t t = 0; t + i - 1 < s->batch->length[r]; t++) {
+            const int32_t *target = s->batch->i[1] + r * s->batch->time + t;
+            const real *x = logits + (r * s->batch->time + t) * classes;
             double total = 0;
             if (target[0] < 0)
                 continue;
@@ -311,7 +294,7 @@ static double by_hand(const struct stand *s, const real *logits, ptrdiff_t class
 
 static double heads_loss(const struct stand *s)
 {
-    const struct as_node *loss = model_extra_loss(s->m, "heads");
+    const struct as_node *loss = model_extra_loss(s->model, "heads");
     double mean = 0;
     assert_non_null(loss);
     assert_true(loss->rank == 1 && loss->dim[0] == ROWS);
@@ -327,7 +310,7 @@ static void the_loss_is_that_of_tokens_further_on(void **state)
     double want[HEADS], mean = 0, slack = 1000 * (double)AS_REAL_EPSILON;
     int seen[HEADS] = { 0 };
     (void)state;
-    struct as_node *y = as_model_forward(s.m, t, s.b, false, (struct as_key){ 0 });
+    struct as_node *y = as_model_forward(s.model, t, s.batch, false, (struct as_key){ 0 });
     for (int i = 1; i <= HEADS; i++) {
         want[i - 1] = by_hand(&s, output(&s, i, y), y->dim[2], i);
         mean += want[i - 1] / HEADS;
@@ -337,7 +320,7 @@ static void the_loss_is_that_of_tokens_further_on(void **state)
         double one;
         int which = 0;
         as_tape_reset(t);
-        as_model_forward(s.m, t, s.b, true, (struct as_key){ 3, AS_ROLE_DROPOUT, step });
+        as_model_forward(s.model, t, s.batch, true, (struct as_key){ 3, AS_ROLE_DROPOUT, step });
         one = heads_loss(&s);
         while (which < HEADS && !(fabs(one - want[which]) < slack * want[which]))
             which++;

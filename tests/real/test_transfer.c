@@ -1,6 +1,7 @@
 /* Weights that go from one model to another, and weights that a trainer leaves alone. */
+#include "../stand.h"
+
 #include <assay/error.h>
-#include <assay/train.h>
 
 #include <math.h>
 #include <setjmp.h>
@@ -18,30 +19,19 @@
             fail_msg("\"%s\" does not say \"%s\"", t_ ? t_ : "(nothing)", part); \
     } while (0)
 
-struct stand { struct as_config *cfg; struct as_data *data; struct as_model *model; };
-
 static struct stand stand_new(const char *key, const char *text, uint64_t seed)
 {
     static const char *const set[][2] = { { "data.source", "parity" }, { "data.length", "3..6" }, { "model", "classifier" },
                                           { "block", "plain" }, { "mixer", "lstm" }, { "width", "6" }, { "depth", "1" },
                                           { "rule", "sgd" }, { "train.select", "last" }, { "train.batch", "4" },
                                           { "train.steps", "3" }, { "train.lr", "0.5" } };
-    struct stand s = { .cfg = as_config_new() };
+    struct stand s = { 0 };
 
-    for (size_t i = 0; i < sizeof set / sizeof *set; i++)
-        as_config_set(s.cfg, set[i][0], set[i][1], true);
+    stand_set(&s, sizeof set / sizeof *set, set);
     if (key)
         as_config_set(s.cfg, key, text, true);
-    s.data = as_data_open(s.cfg, 3, NULL);
-    s.model = as_model_new(s.cfg, as_data_describe(s.data), seed);
+    stand_open(&s, seed);
     return s;
-}
-
-static void stand_free(struct stand *s)
-{
-    as_model_free(s->model);
-    as_data_close(s->data);
-    as_config_free(s->cfg);
 }
 
 static ptrdiff_t size_of(struct as_named_weight w)

@@ -1,5 +1,5 @@
 /* test_window.c: a batch gone through piece by piece gives the gradient that it should, and nothing else changes. */
-#include <assay/train.h>
+#include "../stand.h"
 
 #include <assay/error.h>
 #include <math.h>
@@ -12,15 +12,6 @@
 
 enum { BATCH = 5 };
 
-struct stand {
-    struct as_config *cfg;
-    struct as_data *data;
-    struct as_model *model;
-    struct as_trainer *trainer;
-    struct as_arena *arena;
-    struct as_pass pass;
-};
-
 static struct stand stand_new(const char *mixer, const char *sensitivities, const char *update)
 {
     const char *const set[][2] = { { "data.source", "delayed-recall" }, { "data.delay", "3..9" }, { "data.trials", "2" },
@@ -28,26 +19,13 @@ static struct stand stand_new(const char *mixer, const char *sensitivities, cons
                                    { "embedding", "fixed" }, { "rule", "online" }, { "rule.update", update },
                                    { "train.select", "last" }, { "train.steps", "3" }, { "train.batch", "5" },
                                    { "mixer.sensitivities", sensitivities } };
-    struct stand s = { .cfg = as_config_new(), .arena = as_arena_new() };
+    struct stand s = { 0 };
 
-    for (size_t i = 0; i < sizeof set / sizeof *set; i++)
-        if (set[i][1])
-            as_config_set(s.cfg, set[i][0], set[i][1], true);
-    s.data = as_data_open(s.cfg, 3, NULL);
-    s.model = as_model_new(s.cfg, as_data_describe(s.data), 3);
-    s.trainer = as_trainer_new(s.cfg, s.model, s.data, NULL, 3);
-    s.pass = (struct as_pass){ .model = s.model, .trainer = s.trainer,
-                               .batch = as_batch_fill(s.data, s.arena, AS_TRAIN, 0, BATCH, NULL) };
+    stand_set(&s, sizeof set / sizeof *set, set);
+    stand_open(&s, 3);
+    stand_train(&s);
+    stand_read(&s, AS_TRAIN, BATCH);
     return s;
-}
-
-static void stand_free(struct stand *s)
-{
-    as_trainer_free(s->trainer);
-    as_model_free(s->model);
-    as_data_close(s->data);
-    as_arena_free(s->arena);
-    as_config_free(s->cfg);
 }
 
 static void zero(struct stand *s)
