@@ -128,6 +128,8 @@ static void put_claims(struct results *r, bool tex)
     free(v);
 }
 
+static void put_block(void *tex, const struct block *b) { put_table(&b->table, b->caption, *(bool *)tex); }
+
 static void export_tables(struct results *r, bool tex)
 {
     char *unchecked = results_unchecked(r);
@@ -136,14 +138,7 @@ static void export_tables(struct results *r, bool tex)
         puts("\n");
     }
     free(unchecked);
-    const struct eval *eval;
-    char *name;
-    for (int i = 0; (name = table_metric(r, i, &eval)); i++) {
-        struct block b = block_make(r, name, eval);
-        put_table(&b.table, b.caption, tex);
-        block_free(&b);
-        free(name);
-    }
+    free(table_blocks(r, true, put_block, &tex));
     put_claims(r, tex);
     struct table budget = budget_make(r);
     put_table(&budget, NULL, tex);

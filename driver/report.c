@@ -98,6 +98,8 @@ static void put_claims(FILE *f, struct results *r, const struct claim_result *v)
     fputs("</p>\n", f);
 }
 
+static void put_block(void *f, const struct block *b) { put_table(f, &b->table, b->caption); }
+
 static void put_tables(FILE *f, struct results *r)
 {
     char *unchecked = results_unchecked(r);
@@ -108,14 +110,7 @@ static void put_tables(FILE *f, struct results *r)
     }
     free(unchecked);
     fputs("<h2>Results</h2>\n", f);
-    const struct eval *eval;
-    char *name;
-    for (int i = 0; (name = table_metric(r, i, &eval)); i++) {
-        struct block b = block_make(r, name, eval);
-        put_table(f, &b.table, b.caption);
-        block_free(&b);
-        free(name);
-    }
+    free(table_blocks(r, true, put_block, f));
     fputs("<h2>Budgets</h2>\n", f);
     struct table budget = budget_make(r);
     put_table(f, &budget, NULL);

@@ -25,6 +25,7 @@ struct claims {
 const struct eval *names_eval(const struct results *r, const char *name);        /* "long.accuracy": [eval long] */
 bool names_cost(const char *name);                       /* a cost that each record has as a number */
 bool names_study_metric(const struct results *r, const char *name, struct claim_metric *out);
+const char *names_of_study(const struct results *r, int i);             /* its metric i; NULL behind the last, and without a study */
 const char *names_along(const struct results *r, const char *name);     /* x of a curve: "step", or what a study says */
 const char *names_nearest(struct claims *c, const char *name);
 bool names_changes_data(const struct results *r, const char *key);       /* an axis along which the data differ */

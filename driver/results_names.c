@@ -162,6 +162,14 @@ static enum claim_scale scale_of(enum as_scale s)
     return s == AS_LOGIT ? CLAIM_LOGIT : s == AS_LOG ? CLAIM_LOG : CLAIM_RAW;
 }
 
+const char *names_of_study(const struct results *r, int i)
+{
+    const struct as_study *s = study_of(r);
+    int n = 0;
+    while (s && s->metrics[n].name && n < i) n++;
+    return s && i >= 0 ? s->metrics[n].name : NULL;
+}
+
 bool names_study_metric(const struct results *r, const char *name, struct claim_metric *out)
 {
     const struct as_study *s = study_of(r);

@@ -2,6 +2,7 @@
 
 #include <assay/error.h>
 #include <driver/file.h>
+#include <driver/results_claims.h>
 #include <driver/text.h>
 #include <math.h>
 #include <stdio.h>
@@ -137,7 +138,14 @@ static int keys_at(const struct eval *v, int other, int column, const char **key
     return n;
 }
 
-struct block block_make(struct results *r, const char *metric, const struct eval *v)
+static char *caption_of(const struct results *r, int seeds, const char *at)
+{
+    double level = 100 * (1 - (r->e->alpha > 0 ? r->e->alpha : 0.05));
+    return file_text("(mean of %d seed%s, simultaneous %s %%%s%s)", seeds, seeds == 1 ? "" : "s",
+                     as_say("%g", level), at ? " at " : "", at ? at : "");
+}
+
+static struct block block_make(struct results *r, const char *metric, const struct eval *v)
 {
     enum { MOST = 16 };
     bool line = v && v->n_axes > 0 && v->n_axes <= MOST;
@@ -164,27 +172,24 @@ struct block block_make(struct results *r, const char *metric, const struct eval
         free(arm);
         free(label);
     }
-    double level = 100 * (1 - (r->e->alpha > 0 ? r->e->alpha : 0.05));
     table_put(&b.table, 0, 0, line ? as_say("%s by %s", metric, metric_base(axis->key)) : metric);
-    b.caption = file_text("(mean of %d seed%s, simultaneous %s %%%s%s)", seeds, seeds == 1 ? "" : "s",
-                          as_say("%g", level), line ? " at " : "", line ? axis->value[at] : "");
+    b.caption = caption_of(r, seeds, line ? axis->value[at] : NULL);
     return b;
 }
 
-void block_free(struct block *b)
+static void block_free(struct block *b)
 {
     table_free(&b->table);
     free(b->caption);
 }
 
-static void print_block(struct results *r, const char *metric, const struct eval *v)
+static void print_block(void *ctx, const struct block *b)
 {
-    struct block b = block_make(r, metric, v);
-    char *tail = file_text("  %s", b.caption);
-    print_table(&b.table, "", tail);
+    char *tail = file_text("  %s", b->caption);
+    (void)ctx;
+    print_table(&b->table, "", tail);
     putchar('\n');
     free(tail);
-    block_free(&b);
 }
 
 struct sought { const char *metric; };
@@ -195,12 +200,13 @@ static int is_sought(void *arg, const char *metric, const struct claim_key *key,
     return !strcmp(metric, ((struct sought *)arg)->metric);
 }
 
-/* Whether a claim or a figure reads it. */
+/* Whether a claim or a figure reads it; what is drawn over training is a curve, and no number of the table. */
 static bool is_read(struct results *r, const char *metric)
 {
     const struct experiment *e = r->e;
     for (int i = 0; i < e->n_figures; i++)
-        if ((e->figure[i].y && !strcmp(e->figure[i].y, metric)) || (e->figure[i].x && !strcmp(e->figure[i].x, metric)))
+        if (strcmp(e->figure[i].kind, "learning") != 0 &&
+            ((e->figure[i].y && !strcmp(e->figure[i].y, metric)) || (e->figure[i].x && !strcmp(e->figure[i].x, metric))))
             return true;
     bool found = false;
     for (int i = 0; i < e->n_claims && !found; i++) {
@@ -213,38 +219,90 @@ static bool is_read(struct results *r, const char *metric)
     return found;
 }
 
-char *table_metric(const struct results *r, int i, const struct eval **v)
+static char *table_metric(const struct results *r, int i, const struct eval **v)
 {
     const struct experiment *e = r->e;
     int stages = e->n_stages > 0 ? e->n_stages - 1 : 0, each = 1 + stages + e->n_evals;
     int metric = i / each, place = i % each;
     *v = NULL;
-    if (metric >= e->n_metrics) return NULL;
+    if (metric >= e->n_metrics) {
+        const char *own = names_of_study(r, i - e->n_metrics * each);
+        return own ? file_text("%s", own) : NULL;
+    }
     if (place == 0) return file_text("%s", e->metric[metric]);
     if (place <= stages) return file_text("%s.%s", e->stage[place - 1], e->metric[metric]);
     *v = &e->eval[place - stages - 1];
     return file_text("%s.%s", (*v)->name, e->metric[metric]);
 }
 
-void table_metrics(struct results *r, bool all)
+/* The metrics of a study that has no arms: a row each. */
+static struct block block_together(struct results *r, bool all)
 {
-    const struct eval *v = NULL;
-    char *more = file_text("%s", ""), *name;
-    int shown = 0;
-    for (int i = 0; !all && (name = table_metric(r, i, &v)); i++) {
-        shown += is_read(r, name);
+    const struct eval *v;
+    struct block b = { table_new(3), NULL };
+    int row = 0, seeds = 0;
+    char *name;
+    table_put(&b.table, 0, 1, "mean");
+    for (int i = 0; (name = table_metric(r, i, &v)); i++) {
+        int count;
+        struct stats_interval s = results_interval(r, 0, name, 0, NULL, NULL, results_alpha(r), &count);
+        if (count > 0 && (all || is_read(r, name))) {
+            table_put(&b.table, ++row, 0, name);
+            table_put(&b.table, row, 1, shown(s.estimate));
+            table_put(&b.table, row, 2, bounds(s));
+            seeds = count > seeds ? count : seeds;
+        }
         free(name);
     }
-    all = all || !shown;
+    b.caption = caption_of(r, seeds, NULL);
+    return b;
+}
+
+/* Whether any of its cells has the number: a study's curves have names, too. */
+static bool is_measured(struct results *r, const char *metric, const struct eval *v)
+{
+    int count = 0;
+    for (int k = 0; !v && names_of_study(r, 0) && !count && k < r->plan->n_points; k++)
+        results_interval(r, k, metric, 0, NULL, NULL, results_alpha(r), &count);
+    return count || v || !names_of_study(r, 0);
+}
+
+char *table_blocks(struct results *r, bool all, void (*put)(void *ctx, const struct block *b), void *ctx)
+{
+    bool together = r->plan->n_points == 1 && names_of_study(r, 0);
+    const struct eval *v = NULL;
+    char *more = file_text("%s", ""), *name;
+    int read = 0;
+    for (int i = 0; !all && (name = table_metric(r, i, &v)); i++) {
+        read += is_read(r, name) && is_measured(r, name, v);
+        free(name);
+    }
+    all = all || !read;
+    if (together) {
+        struct block b = block_together(r, all);
+        if (b.table.rows > 1) put(ctx, &b);
+        block_free(&b);
+    }
     for (int i = 0; (name = table_metric(r, i, &v)); i++) {
         char *longer = NULL;
-        if (all || is_read(r, name)) print_block(r, name, v);
-        else longer = file_text("%s%s%s", more, *more ? ", " : "", name);
+        if (!is_measured(r, name, v)) { free(name); continue; }
+        if (!all && !is_read(r, name)) longer = file_text("%s%s%s", more, *more ? ", " : "", name);
+        if (!together && !longer) {
+            struct block b = block_make(r, name, v);
+            put(ctx, &b);
+            block_free(&b);
+        }
         free(name);
         if (!longer) continue;
         free(more);
         more = longer;
     }
+    return more;
+}
+
+void table_metrics(struct results *r, bool all)
+{
+    char *more = table_blocks(r, all, print_block, NULL);
     if (*more) printf("also measured: %s (--all shows them)\n\n", more);
     free(more);
 }

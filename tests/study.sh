@@ -50,8 +50,12 @@ source = proposal
 INI
 says() { local pattern=$1; shift; "$@" >out 2>&1; cat out; grep -q "$pattern" out; }
 check 'without data: cells run and claims are answered' says '^ *kept .*upheld\|upheld.*kept' run ./nets.ini results
+check 'what claims read is a table' grep -Eq '^kernel +mean +\(mean of 8 seeds' out
+check 'a row an arm' grep -Eq '^width 32 +[0-9.]+ +\[[0-9.]+, [0-9.]+\]$' out
+check 'what nothing reads is named' grep -q '^also measured: .*(--all shows them)' out
 check 'its curve has a figure' test -s results/nets/figures/layers.tsv
 check 'with data, a model and training' says 'upheld' run ./pair.ini results
+check 'without arms: one table, a metric a row' grep -Eq '^permuted +[0-9.e-]+ +\[' out
 refused() { local pattern=$1; shift; "$@" >out 2>&1 && return 1; cat out; grep -q "$pattern" out; }
 sed 's/^nets /netz /' nets.ini >wrong.ini
 check 'a misspelt option is refused by name' refused 'study\.netz.*study\.nets' run ./wrong.ini results
