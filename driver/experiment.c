@@ -58,6 +58,30 @@ static const char *check_axis(const struct experiment *e, const char *key, bool 
     return NULL;
 }
 
+/* What a figure may say besides: how it is drawn, and one value of an axis that it leaves out otherwise. */
+static const char *check_figure(const struct experiment *e, struct figure *f, const struct ini *ini)
+{
+    static const char *const known[] = { "kind", "x", "y", "by", "title", "xlabel", "ylabel", "xscale", "yscale", NULL };
+    f->line = line_of(ini, "figure", f->name, NULL);
+    if (!f->kind)
+        return as_say("%s:%d: figure %s has no kind", e->path, f->line, f->name);
+    for (size_t i = 0; i < f->set->n; i++) {
+        const char *key = f->set->entry[i].key;
+        bool right = !strcmp(key, "arm") || axis_find(e->vary, e->n_vary, key) || config_find(e->base, key);
+        for (int k = 0; known[k] && !right; k++)
+            right = !strcmp(key, known[k]);
+        for (int v = 0; v < e->n_evals; v++)
+            for (int a = 0; a < e->eval[v].n_axes && !right; a++)
+                right = !strcmp(key, eval_axis_name(&e->eval[v], &e->eval[v].axis[a]));
+        const char *nearest = right ? NULL : as_nearest(key, known);
+        if (!right)
+            return as_say("%s:%d: [figure %s]: unknown key %s%s%s; known are kind, x, y, by, title, xlabel, ylabel, xscale, "
+                          "yscale and the axes", e->path, line_of(ini, "figure", f->name, key), f->name, key,
+                          nearest ? ", did you mean " : "", nearest ? nearest : "");
+    }
+    return NULL;
+}
+
 static const char *check_rest(struct experiment *e, const struct ini *ini)
 {
     const char *why = NULL;
@@ -67,12 +91,8 @@ static const char *check_rest(struct experiment *e, const struct ini *ini)
         why = check_axis(e, e->vary[i].key, false);
     for (int i = 0; i < e->n_tune && !why; i++)
         why = check_axis(e, e->tune[i].key, true);
-    for (int i = 0; i < e->n_figures && !why; i++) {
-        struct figure *f = &e->figure[i];
-        f->line = line_of(ini, "figure", f->name, NULL);
-        if (!f->kind)
-            why = as_say("%s:%d: figure %s has no kind", e->path, f->line, f->name);
-    }
+    for (int i = 0; i < e->n_figures && !why; i++)
+        why = check_figure(e, &e->figure[i], ini);
     if (!why)
         why = check_stages(e);
     return why ? why : check_claims(e, ini);

@@ -87,18 +87,37 @@ static struct span span_x(const struct drawing *d)
     return x;
 }
 
+/* The positive numbers alone; a lower end of an interval that is not is cut off at a tenth of the least mean. */
+static struct span span_log(const struct drawing *d)
+{
+    struct span y = { (double)INFINITY, 0 };
+    double least = (double)INFINITY;
+    for (int s = 0; s < d->n_series; s++)
+        for (int i = 0; i < d->series[s].n; i++) {
+            const struct mark *m = &d->series[s].mark[i];
+            if (m->mean > 0) y = (struct span){ fmin(y.low, m->mean), fmax(y.high, m->mean) };
+            if (m->low > 0) least = fmin(least, m->low);
+            if (isfinite(m->high)) y.high = fmax(y.high, m->high);
+        }
+    if (least < y.low) y.low = fmax(least, y.low / 10);
+    double pad = y.high > y.low ? pow(y.high / y.low, 0.05) : 2;
+    return (struct span){ y.low / pad, y.high * pad };
+}
+
 /* Labels stand at the right end of their lines, pushed apart until none covers another. */
-static void place_labels(const struct drawing *d, struct span y, double *at)
+static void place_labels(const struct drawing *d, struct span y, bool log_y, double *at)
 {
     enum { LINES = 19 };             /* that many labels fit above each other */
     int *order = malloc((size_t)(d->n_series + 1) * sizeof *order);
     if (!order) as_fail(AS_NO_MEMORY, "no memory for a figure");
+    if (log_y) y = (struct span){ log(y.low), log(y.high) };
     double apart = (y.high - y.low) / LINES;
     for (int s = 0; s < d->n_series; s++) {
         const struct series *v = &d->series[s];
         at[s] = y.low;
         for (int i = 0; i < v->n; i++)
-            if (isfinite(v->mark[i].mean)) at[s] = v->mark[i].mean;
+            if (isfinite(v->mark[i].mean) && (!log_y || v->mark[i].mean > 0))
+                at[s] = log_y ? log(v->mark[i].mean) : v->mark[i].mean;
         int k = s;
         while (k > 0 && at[order[k - 1]] > at[s]) {
             order[k] = order[k - 1];
@@ -109,6 +128,7 @@ static void place_labels(const struct drawing *d, struct span y, double *at)
     for (int k = 1; k < d->n_series; k++) at[order[k]] = fmax(at[order[k]], at[order[k - 1]] + apart);
     double top = y.high;
     for (int k = d->n_series - 1; k >= 0; k--, top -= apart) at[order[k]] = fmin(at[order[k]], top);
+    for (int s = 0; s < d->n_series && log_y; s++) at[s] = exp(at[s]);
     free(order);
 }
 
@@ -169,12 +189,12 @@ static void put_caption(FILE *f, struct results *r, const struct drawing *d)
     free(host);
 }
 
-static void put_labels(FILE *f, const struct drawing *d, struct span y)
+static void put_labels(FILE *f, const struct drawing *d, struct span y, bool log_y)
 {
     double *at = calloc((size_t)d->n_series + 1, sizeof *at);
     size_t longest = 0;
     if (!at) as_fail(AS_NO_MEMORY, "no memory for a figure");
-    place_labels(d, y, at);
+    place_labels(d, y, log_y, at);
     fprintf(f, "n = %d\narray label[%d]\narray label_y[%d]\n", d->n_series, d->n_series, d->n_series);
     for (int s = 0; s < d->n_series; s++) {
         fprintf(f, "label[%d] = ", s + 1);
@@ -214,7 +234,11 @@ static void put_facts(FILE *f, struct results *r, const struct drawing *d)
     const struct figure *g = d->figure;
     const char *title = as_config_get(g->set, "title"), *xl = as_config_get(g->set, "xlabel");
     const char *yl = as_config_get(g->set, "ylabel"), *scale = as_config_get(g->set, "xscale");
-    struct span y = span_y(d), x = span_x(d);
+    const char *up = as_config_get(g->set, "yscale");
+    struct span y = span_y(d), x = span_x(d), positive = span_log(d);
+    bool lines = !strcmp(g->kind, "learning") || !strcmp(g->kind, "curve");
+    bool log_y = lines && up && !strcmp(up, "log") && positive.low > 0 && isfinite(positive.low);
+    if (log_y) y = positive;
     bool log_x = scale ? !strcmp(scale, "log")
                        : d->x_numeric && strcmp(g->kind, "learning") && !drawing_is_points(d) && x.low > 0 &&
                              x.high / x.low >= 6;
@@ -233,12 +257,12 @@ static void put_facts(FILE *f, struct results *r, const struct drawing *d)
         putc('\n', f);
     }
     put_caption(f, r, d);
-    fprintf(f, "xmin = %s; xmax = %s; ymin = %s; ymax = %s; logx = %d\n", num(from),
+    fprintf(f, "xmin = %s; xmax = %s; ymin = %s; ymax = %s; logx = %d; logy = %d\n", num(from),
             num(log_x ? x.high * pow(x.high / x.low, 0.02) : x.high + (!strcmp(g->kind, "learning") ? 0 : pad)),
-            num(y.low), num(y.high), log_x);
+            num(y.low), num(y.high), log_x, log_y);
     fprintf(f, "chance = %s; bands = %d; points = %d\n", num(d->chance), d->replicates > 1,
             d->n_series ? d->series[0].n : 0);
-    put_labels(f, d, y);
+    put_labels(f, d, y, log_y);
     put_height(f, d);
     if (strcmp(g->kind, "learning") != 0 && strcmp(g->kind, "bars") != 0 && strcmp(g->kind, "dots") != 0 &&
         !drawing_is_points(d))

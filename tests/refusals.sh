@@ -39,6 +39,7 @@ wrong 'misspelt option in an arm' 's/^mixer.heads/mixer.haeds/' 'mixer\.haeds' '
 wrong 'misspelt option of the data' 's/^labels/lables/' lables labels
 wrong 'misspelt section' 's/^\[train\]/[trian]/' trian train
 wrong 'misspelt key of a claim' 's/^source = proposal/sourec = proposal/' sourec source
+wrong 'misspelt key of a figure' 's/^y    = long.accuracy/&\nxsclae = log/' extrapolation xsclae xscale
 wrong 'misspelt key of the experiment' 's/^title/titel/' titel title
 wrong 'option out of range' 's/^mixer.heads = 2/mixer.heads = 0/' 'mixer\.heads' '0' '1 to \|at least 1\|range'
 wrong 'width out of range' 's/^width = 16/width = -4/' width '-4'

@@ -24,6 +24,7 @@ y    = vertex_slope
 [figure layers]
 kind = learning
 y    = four_point
+yscale = log
 INI
 cat >pair.ini <<'INI'
 [experiment]
@@ -54,6 +55,9 @@ check 'what claims read is a table' grep -Eq '^kernel +mean +\(mean of 8 seeds' 
 check 'a row an arm' grep -Eq '^width 32 +[0-9.]+ +\[[0-9.]+, [0-9.]+\]$' out
 check 'what nothing reads is named' grep -q '^also measured: .*(--all shows them)' out
 check 'its curve has a figure' test -s results/nets/figures/layers.tsv
+check 'with a logarithmic axis' grep -q 'logy = 1' results/nets/figures/layers.gp
+drawn() { ! command -v gnuplot || test -s results/nets/figures/layers.svg; }
+check 'which is drawn' drawn
 check 'with data, a model and training' says 'upheld' run ./pair.ini results
 check 'without arms: one table, a metric a row' grep -Eq '^permuted +[0-9.e-]+ +\[' out
 refused() { local pattern=$1; shift; "$@" >out 2>&1 && return 1; cat out; grep -q "$pattern" out; }

@@ -199,6 +199,7 @@ static const struct as_study study = {
     .options = options, .opt_size = sizeof(struct opt),
     .metrics = metrics,
     .run = run,
+    .axes = (const char *const[]){ "four_point", "layer", "kernel", "layer", "two_l_kernel", "layer", NULL },
 };
 
 const struct as_plugin AS_PLUGIN(study__finite_width) = { .abi = ASSAY_ABI, .study = &study };

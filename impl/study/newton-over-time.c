@@ -363,6 +363,7 @@ static const struct as_study study = {
     .options = options, .opt_size = sizeof(struct opt),
     .metrics = metrics,
     .run = run,
+    .axes = (const char *const[]){ "update", "iteration", NULL },
 };
 
 const struct as_plugin AS_PLUGIN(study__newton_over_time) = { .abi = ASSAY_ABI, .study = &study };

@@ -293,6 +293,8 @@ static const struct as_study study = {
     .options = options, .opt_size = sizeof(struct opt),
     .metrics = metrics,
     .run = run,
+    .axes = (const char *const[]){ "barrier", "per cent of the way from A to B",
+                                   "barrier_matched", "per cent of the way from A to B", NULL },
     .sample = sample,
 };
 

@@ -280,6 +280,7 @@ static const struct as_study study = {
     .options = options, .opt_size = sizeof(struct opt),
     .metrics = metrics,
     .run = run,
+    .axes = (const char *const[]){ "class_loss", "rank by frequency", "singular_value", "rank by size", NULL },
 };
 
 const struct as_plugin AS_PLUGIN(study__tail_memory) = { .abi = ASSAY_ABI, .study = &study };
