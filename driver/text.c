@@ -3,6 +3,7 @@
 
 #include <assay/error.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -54,21 +55,22 @@ void text_json(FILE *to, const char *text)
 void text_wrap(FILE *to, const char *text, int indent, int at)
 {
     const int width = 100;
+    bool blank = false;              /* owed before the next word, unless a line ends there */
     while (*text) {
         int n = (int)strcspn(text, " \n");
-        if (at > indent && at + n > width) {
+        if (at > indent && at + blank + n > width) {
             fprintf(to, "\n%*s", indent, "");
             at = indent;
+        } else if (blank) {
+            putc(' ', to);
+            at++;
         }
         fprintf(to, "%.*s", n, text);
         at += n;
         text += n;
         while (*text == ' ' || *text == '\n')
             text++;
-        if (*text && at + 1 + (int)strcspn(text, " \n") <= width) {
-            putc(' ', to);
-            at++;
-        }
+        blank = true;
     }
     putc('\n', to);
 }
