@@ -159,6 +159,30 @@ def gla_weights(rank, dk, dv):
     return make
 
 
+# Qin et al. 2024, HGRN2, section 3: S_t = diag(f_t) S_{t-1} + (1 - f_t) i_t^T, read out by o_t, f as the paper has it.
+def hgrn2(bounded, n):
+    def f(i, w):
+        lower = torch.sigmoid(w["gamma"]) if bounded else torch.zeros(D)
+        o, v = (z.reshape(B, T, n, -1) for z in (F.silu(linear(i, w, "W_o")), linear(i, w, "W_i")))
+        forget = (lower + (1 - lower) * torch.sigmoid(linear(i, w, "W_f"))).reshape(B, T, n, -1)
+        S, out = torch.zeros(B, n, D // n, D // n), []
+        for t in range(T):
+            S = forget[:, t, :, :, None] * S + (1 - forget[:, t])[..., None] * v[:, t, :, None, :]
+            out.append((S.transpose(2, 3) @ o[:, t][..., None]).reshape(B, D))
+        return rms_norm(torch.stack(out, 1), w["gain"]) @ w["W_y"].T
+    return f
+
+
+def hgrn2_weights(bounded):
+    def make(draw):
+        w = {"W_" + which: draw.normal(D, D, scale=0.5) for which in "iofy"}
+        w["gain"] = draw.normal(D)
+        if bounded:
+            w["gamma"] = draw.normal(D)
+        return w
+    return make
+
+
 # Sun et al. 2023, eq. 5: the parallel form (Q K^T o D) V with D_ij = gamma^(i - j); a group norm over each head.
 def retention(gate):
     def f(i, w):
@@ -230,6 +254,11 @@ layer("gated-deltanet-additive", of, two + " erase=off", source, gated_deltanet(
 of, source = "linear-attention/gla", "Yang et al. 2024, Gated linear attention, section 4.4, by autograd"
 layer("gla", of, two, source, gla(16), x, gla_weights(16, D // H // 2, D // H))
 layer("gla-wide", of, two + " rank=3 tau=2 key_share=1 expand=1.5", source, gla(2), x, gla_weights(3, D // H, 6))
+
+of, source = "linear-attention/hgrn2", "Qin et al. 2024, HGRN2, section 3, by autograd"
+layer("hgrn2", of, two, source, hgrn2(True, H), x, hgrn2_weights(True))
+layer("hgrn2-vector", of, "heads=%d" % D, source, hgrn2(True, D), x, hgrn2_weights(True))
+layer("hgrn2-unbounded", of, two + " lower=0", source, hgrn2(False, H), x, hgrn2_weights(False))
 
 of, source = "linear-attention/retention", "Sun et al. 2023, eq. 5-8, by autograd; torch.nn.functional.group_norm"
 layer("retention", of, two, source, retention(True), x, retention_weights(True, D // H))
