@@ -95,6 +95,21 @@ static void print_slots(const struct as_slot *s)
     }
 }
 
+/* Equal numbers stand for sizes that must be equal. */
+static void print_inputs(const struct as_variant *v)
+{
+    if (!v->ports)
+        return;
+    puts("  inputs, with the sizes of its checks");
+    for (int i = 0; v->ports[i]; i++) {
+        const struct as_sample *s = &v->samples[i];
+        printf("    %-14s (batch, time", v->ports[i]);
+        for (int k = 0; k < s->rank; k++)
+            printf(", %td", s->dim[k]);
+        printf(")%s%s\n", s->vocab ? as_say(", integers below %td", s->vocab) : "", s->optional ? ", may be left out" : "");
+    }
+}
+
 static void print_promises(unsigned promises)
 {
     static const struct { unsigned bit; const char *words; } row[] = {
@@ -136,6 +151,7 @@ static void describe_layer(const struct as_entry *e)
     print_paper(&v->paper);
     print_options(v->options);
     print_slots(v->slots);
+    print_inputs(v);
     print_promises(v->promises);
     print_impls(e);
 }

@@ -1,7 +1,10 @@
 /* TEMPLATE.c: the smallest complete mixer, to be copied. A copy named impl/recurrent/mine.c needs one change, the
  * symbol in its last line (recurrent__mine), and is then listed, described, checked and trainable
- * (mixer = mine). The file is read from top to bottom: head comment, options, weights, mathematics, a second way
- * to compute it, descriptor.
+ * (mixer = mine): `make` finds it, nothing is registered by hand. The file is read from top to bottom: head comment,
+ * options, weights, mathematics, a second way to compute it, descriptor.
+ *
+ * If the recurrence of your mixer is in impl/core/ already (`assay list`, and `assay describe` for its inputs), copy
+ * impl/linear-attention/gla.c instead: such a layer is projections around a slot, and has its graph only.
  *
  * The head comment says what is computed, from which paper, in plain text. Here: linear leaky integrators.
  *
@@ -20,10 +23,12 @@
  * the values worth an ablation, and what the record says. In an experiment file: mixer.hidden = 32. */
 struct leaky { int hidden; double slowest; };
 
+/* `assay check` tries the layer at width 16: defaults have to fit that. */
 static const struct as_option options[] = {
-    { "hidden", AS_INT, offsetof(struct leaky, hidden), 0, 0, 65536, NULL, "32,64", "units; 0: the width" },
-    { "slowest", AS_NUM, offsetof(struct leaky, slowest), 64, 2, 1e6, NULL, "16,64,256",
-      "largest time constant at the start, in steps" },
+    { .key = "hidden", .type = AS_INT, .offset = offsetof(struct leaky, hidden), .def = 0, .min = 0, .max = 65536,
+      .sweep = "32,64", .help = "units; 0: the width" },
+    { .key = "slowest", .type = AS_NUM, .offset = offsetof(struct leaky, slowest), .def = 64, .min = 2, .max = 1e6,
+      .sweep = "16,64,256", .help = "largest time constant at the start, in steps" },
     { 0 }
 };
 
@@ -84,7 +89,9 @@ static struct as_node *graph(struct as_graph *g, struct as_node *x)
 
 /* --- a second way to compute it ------------------------------------------------------------------------------
  * Every variant needs one, written independently, against which the graph is tested; faster ones go to files of
- * their own (mine.fused.c). Hooks own nothing: sizes are declared here, the caller allocates. */
+ * their own (mine.fused.c). Hooks own nothing: sizes are declared here, the caller allocates. A layer with slots has
+ * none: its second witness is arrays that another program computed (tests/golden/README.md: one call in a script
+ * there); without them `assay check` says "unproved". */
 
 struct sizes { ptrdiff_t batch, time, d, h; };
 
@@ -194,7 +201,9 @@ static const struct as_impl ref = {
     .abi = ASSAY_ABI, .name = "ref", .plan = ref_plan, .forward = forward, .backward = backward, .step = step,
 };
 
-/* What is computed. Promises are tested: causal, linear in x, and what stands in the padding changes nothing. */
+/* What is computed. Promises are tested: causal, linear in x, and what stands in the padding changes nothing.
+ * paper.id is the row of doc/catalogue.tsv (here none): `assay papers` lists the mechanism by it. Further fields, all in
+ * layer.h: slots, ports with samples for several inputs, kinks, cost. */
 static const struct as_variant leaky = {
     .abi = ASSAY_ABI,
     .summary = "linear leaky integrators with trained leaks",
