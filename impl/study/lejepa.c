@@ -291,9 +291,7 @@ static const char *const sample[] = { "data.source", "parity-vector", "data.bits
 static const struct as_study study = {
     .abi = ASSAY_ABI,
     .summary = "an encoder trained on views of images alone, its embeddings kept Gaussian, and a linear probe of them",
-    .options = options, .opt_size = sizeof(struct opt),
-    .metrics = metrics,
-    .run = run,
+    .options = options, .opt_size = sizeof(struct opt), .metrics = metrics, .run = run,
     .sample = sample,
 };
 

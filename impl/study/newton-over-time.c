@@ -5,13 +5,9 @@
  *   dh_t = J_t dh_{t-1} - r_t,  J_t = df/dh at h_{t-1};   h_t <- h_t + dh_t,   until max |dh| <= tolerance
  *
  * from h_t = f(0, x_t) (ParaRNN) or 0 (DEER). solver = quasi keeps the diagonal of J_t only (Gonzalez et al. 2024,
- * quasi-DEER), picard nothing of it. Cells, without biases:
- *
- *   rnn: f = tanh(W x + U h)
- *   gru: r, z = sigmoid(W x + U h),  n = tanh(W_n x + r * (U_n h)),  f = z * h + (1 - z) * n
- *
- * with x ~ N(0, 1), W_ij ~ N(0, scale^2 / inputs), and U_ij ~ N(0, scale^2 / hidden), or a vector with
- * u_i ~ N(0, scale^2) (recurrence = diagonal; r may then as well meet h before the product, as in ParaGRU).
+ * quasi-DEER), picard nothing of it. The cells are those of cells.h, with x ~ N(0, 1), W_ij ~ N(0, scale^2 / inputs), and
+ * U_ij ~ N(0, scale^2 / hidden), or a vector with u_i ~ N(0, scale^2) (recurrence = diagonal; r may then as well meet h
+ * before the product, as in ParaGRU).
  *
  * Backward is one reverse linear recurrence at the states found, g_t = v_t + J_{t+1}' g_{t+1}, for the loss
  * sum_t v_t h_t; it is compared with backpropagation through the gates at the states of the sequential evaluation. The
@@ -29,12 +25,12 @@
 #include <assay/study.h>
 #include <math.h>
 #include <string.h>
+#include "cells.h"
 
 enum { GRU, RNN };
 enum { FULL, DIAGONAL };
 enum { NEWTON, QUASI, PICARD };
 enum { F0, ZERO };
-enum { MOST_UNITS = 64, RESET = 0, Z, N };
 enum { DRAW_W, DRAW_U, DRAW_X, DRAW_V };
 
 struct opt { int cell, recurrence, solver, guess, hidden, inputs, time, rows, most; double scale, tolerance; };
@@ -67,66 +63,11 @@ static const struct as_study_metric metrics[] = {
     { 0 }
 };
 
-/* --- the cell ---------------------------------------------------------------------------------------------- */
-
-struct net { ptrdiff_t n; int gates; bool diagonal; const double *u; };    /* u: (gates, n, n), or (gates, n) */
-struct gates { double r[MOST_UNITS], z[MOST_UNITS], m[MOST_UNITS], c[MOST_UNITS]; };
-
-static double product(const struct net *w, int gate, ptrdiff_t i, const double *h)
-{
-    const double *u = w->u + gate * w->n * w->n + i * w->n;
-    double sum = 0;
-
-    if (w->diagonal)
-        return w->u[gate * w->n + i] * h[i];
-    for (ptrdiff_t j = 0; j < w->n; j++)
-        sum += u[j] * h[j];
-    return sum;
-}
-
-/* p: W x of the step, (gates, n). f (n) may be h. */
-static void step(const struct net *w, const double *p, const double *h, struct gates *q, double *f)
-{
-    ptrdiff_t n = w->n;
-
-    for (ptrdiff_t i = 0; i < n; i++) {
-        if (w->gates == 1) {
-            q->c[i] = tanh(p[i] + product(w, 0, i, h));
-            continue;
-        }
-        q->r[i] = 1 / (1 + exp(-(p[i] + product(w, RESET, i, h))));
-        q->z[i] = 1 / (1 + exp(-(p[n + i] + product(w, Z, i, h))));
-        q->m[i] = product(w, N, i, h);
-        q->c[i] = tanh(p[2 * n + i] + q->r[i] * q->m[i]);
-    }
-    for (ptrdiff_t i = 0; i < n; i++)
-        f[i] = w->gates == 1 ? q->c[i] : q->z[i] * h[i] + (1 - q->z[i]) * q->c[i];
-}
-
-/* J (n, n), or (n) when it is diagonal or only its diagonal is asked for. */
-static void jacobian(const struct net *w, const double *h, const struct gates *q, bool diagonal, double *jac)
-{
-    ptrdiff_t n = w->n;
-
-    for (ptrdiff_t i = 0; i < n; i++)
-        for (ptrdiff_t k = diagonal ? i : 0, end = diagonal ? i + 1 : n; k < end; k++) {
-            ptrdiff_t at = w->diagonal ? i : i * n + k, gate = w->diagonal ? n : n * n;
-            const double *u = w->u + at;
-            double slope = 1 - q->c[i] * q->c[i], r = q->r[i], z = q->z[i], sum;
-
-            if (w->gates == 1)
-                sum = slope * u[0];
-            else
-                sum = (i == k ? z : 0) + (h[i] - q->c[i]) * z * (1 - z) * u[Z * gate]
-                    + (1 - z) * slope * (r * u[N * gate] + q->m[i] * r * (1 - r) * u[RESET * gate]);
-            jac[diagonal ? i : i * n + k] = sum;
-        }
-}
-
 /* --- one sequence -------------------------------------------------------------------------------------------- */
 
 struct row {
     struct net w;
+    double *u, *in;                          /* U and W */
     double *p, *v, *h, *truth;               /* (time, gates n), (time, n) */
     double *du[2], *dp[2];                   /* gradients: the reverse scan's, backpropagation's */
     double *jac, *update;                    /* (n, n); (most) */
@@ -135,7 +76,7 @@ struct row {
     double output_error, gradient_error;
 };
 
-struct study { const struct opt *o; struct row *row; uint64_t seed; double *room; ptrdiff_t share; };
+struct study { const struct opt *o; struct row *row; uint64_t seed; };
 
 static size_t count_u(const struct opt *o)
 {
@@ -144,45 +85,40 @@ static size_t count_u(const struct opt *o)
     return (size_t)(gates * o->hidden * (o->recurrence == FULL ? o->hidden : 1));
 }
 
-/* Numbers that one sequence needs. */
-static ptrdiff_t room_of(const struct opt *o)
+/* The arrays of one sequence, of which nothing is allocated in parallel. */
+static void make(const struct opt *o, struct as_arena *a, struct row *s)
 {
-    ptrdiff_t n = o->hidden, gates = o->cell == GRU ? 3 : 1, time = o->time;
+    ptrdiff_t n = o->hidden, gates = o->cell == GRU ? 3 : 1, time = o->time, nu = (ptrdiff_t)count_u(o);
+    struct { double **x; ptrdiff_t n; } each[] = {
+        { &s->u, nu }, { &s->in, gates * n * o->inputs }, { &s->p, time * gates * n }, { &s->v, time * n }, { &s->h, time * n },
+        { &s->truth, time * n }, { &s->dp[0], time * gates * n }, { &s->dp[1], time * gates * n }, { &s->du[0], nu },
+        { &s->du[1], nu }, { &s->jac, n * n }, { &s->update, o->most },
+    };
 
-    return 3 * (ptrdiff_t)count_u(o) + gates * n * o->inputs + 3 * time * gates * n + 3 * time * n + n * n + o->most;
+    for (size_t k = 0; k < sizeof each / sizeof *each; k++)
+        *each[k].x = as_arena_zero(a, as_size((size_t)each[k].n, sizeof **each[k].x));
+    s->w = (struct net){ n, (int)gates, o->recurrence == DIAGONAL, s->u };
 }
 
-static void draw(const struct opt *o, uint64_t seed, ptrdiff_t k, double *at, struct row *s)
+static void draw(const struct opt *o, uint64_t seed, ptrdiff_t k, struct row *s)
 {
     ptrdiff_t n = o->hidden, gates = o->cell == GRU ? 3 : 1, d = o->inputs, time = o->time, nu = (ptrdiff_t)count_u(o);
     struct as_key base = as_subkey((struct as_key){ seed, AS_ROLE_STUDY, 0 }, (uint64_t)k);
     struct as_key key_x = as_subkey(base, DRAW_X);
-    double *u = at, *w = u + nu, sd = o->recurrence == FULL ? o->scale / sqrt((double)n) : o->scale;
+    double sd = o->recurrence == FULL ? o->scale / sqrt((double)n) : o->scale;
 
-    s->w = (struct net){ n, (int)gates, o->recurrence == DIAGONAL, u };
-    s->p = w + gates * n * d;
-    s->v = s->p + time * gates * n;
-    s->h = s->v + time * n;
-    s->truth = s->h + time * n;
-    s->dp[0] = s->truth + time * n;
-    s->dp[1] = s->dp[0] + time * gates * n;
-    s->du[0] = s->dp[1] + time * gates * n;
-    s->du[1] = s->du[0] + nu;
-    s->jac = s->du[1] + nu;
-    s->update = s->jac + n * n;
     for (ptrdiff_t i = 0; i < nu; i++)
-        u[i] = sd * (double)as_normal(as_subkey(base, DRAW_U), (uint64_t)i);
+        s->u[i] = sd * (double)as_normal(as_subkey(base, DRAW_U), (uint64_t)i);
     for (ptrdiff_t i = 0; i < gates * n * d; i++)
-        w[i] = o->scale / sqrt((double)d) * (double)as_normal(as_subkey(base, DRAW_W), (uint64_t)i);
+        s->in[i] = o->scale / sqrt((double)d) * (double)as_normal(as_subkey(base, DRAW_W), (uint64_t)i);
     for (ptrdiff_t i = 0; i < time * n; i++)
         s->v[i] = (double)as_normal(as_subkey(base, DRAW_V), (uint64_t)i);
-    memset(s->p, 0, (size_t)(time * gates * n) * sizeof *s->p);
     for (ptrdiff_t t = 0; t < time; t++)
         for (ptrdiff_t j = 0; j < d; j++) {
             double x = (double)as_normal(key_x, (uint64_t)(t * d + j));
 
             for (ptrdiff_t i = 0; i < gates * n; i++)
-                s->p[t * gates * n + i] += w[i * d + j] * x;
+                s->p[t * gates * n + i] += s->in[i * d + j] * x;
         }
 }
 
@@ -253,18 +189,9 @@ static void gradient(const struct row *s, ptrdiff_t time, const double *h, bool 
         double *d = dp + t * width;
 
         step(&s->w, s->p + t * width, old, &q, f);
-        for (ptrdiff_t i = 0; i < n; i++) {
-            double r = q.r[i], z = q.z[i], c = q.c[i], slope = 1 - c * c, all = g[i] + s->v[t * n + i];
-
-            g[i] = all;
-            back[i] = s->w.gates == 1 ? 0 : all * z;
-            d[s->w.gates == 1 ? i : 2 * n + i] = s->w.gates == 1 ? all * slope : all * (1 - z) * slope;
-            meets[s->w.gates - 1][i] = s->w.gates == 1 ? d[i] : d[2 * n + i] * r;
-            if (s->w.gates == 1)
-                continue;
-            meets[RESET][i] = d[i] = d[2 * n + i] * q.m[i] * r * (1 - r);
-            meets[Z][i] = d[n + i] = all * (old[i] - c) * z * (1 - z);
-        }
+        for (ptrdiff_t i = 0; i < n; i++)
+            g[i] += s->v[t * n + i];
+        step_back(&s->w, old, &q, g, d, meets, back);
         for (int k = 0; k < s->w.gates; k++)
             for (ptrdiff_t i = 0; i < n; i++)
                 for (ptrdiff_t j = s->w.diagonal ? i : 0, end = s->w.diagonal ? i + 1 : n; j < end; j++) {
@@ -304,7 +231,7 @@ static void one_row(void *ctx, ptrdiff_t k)
     ptrdiff_t n = o->hidden, gates = o->cell == GRU ? 3 : 1;
     double most = 0, most_u = 0, most_p = 0, u, p;
 
-    draw(o, st->seed, k, st->room + k * st->share, s);
+    draw(o, st->seed, k, s);
     solve(o, s);
     if (!s->converged)
         return;
@@ -348,10 +275,11 @@ static void run(struct as_study_run *r)
 {
     struct as_arena *a = as_arena_new();
     const struct opt *o = r->opt;
-    struct study st = { .o = o, .seed = r->seed, .share = room_of(o) };
+    struct study st = { .o = o, .seed = r->seed };
 
     st.row = as_arena_zero(a, as_size((size_t)o->rows, sizeof *st.row));
-    st.room = as_arena_take(a, as_size(as_size((size_t)o->rows, (size_t)st.share), sizeof *st.room));
+    for (int k = 0; k < o->rows; k++)
+        make(o, a, &st.row[k]);
     as_parallel(o->rows, 1e9, one_row, &st);
     report(r, &st);
     as_arena_free(a);
@@ -361,8 +289,7 @@ static const struct as_study study = {
     .abi = ASSAY_ABI,
     .summary = "iterations of Newton's method for a nonlinear recurrence at all steps at once",
     .options = options, .opt_size = sizeof(struct opt),
-    .metrics = metrics,
-    .run = run,
+    .metrics = metrics, .run = run,
     .axes = (const char *const[]){ "update", "iteration", NULL },
 };
 

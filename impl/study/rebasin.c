@@ -290,9 +290,7 @@ static const char *const sample[] = { "data.source", "adding", "data.length", "2
 static const struct as_study study = {
     .abi = ASSAY_ABI,
     .summary = "the loss barrier between two trained perceptrons, before and after matching their hidden units",
-    .options = options, .opt_size = sizeof(struct opt),
-    .metrics = metrics,
-    .run = run,
+    .options = options, .opt_size = sizeof(struct opt), .metrics = metrics, .run = run,
     .axes = (const char *const[]){ "barrier", "per cent of the way from A to B",
                                    "barrier_matched", "per cent of the way from A to B", NULL },
     .sample = sample,

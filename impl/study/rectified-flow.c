@@ -293,8 +293,7 @@ static const char *const sample[] = { "data.source", "gaussian-mixture-2d", "mod
 static const struct as_study study = {
     .abi = ASSAY_ABI,
     .summary = "flows from noise to points, straightened once and twice, with the U-shape and the pseudo-Huber loss",
-    .options = options, .opt_size = sizeof(struct opt), .metrics = metrics,
-    .run = run, .sample = sample, .axes = axes,
+    .options = options, .opt_size = sizeof(struct opt), .metrics = metrics, .run = run, .sample = sample, .axes = axes,
 };
 
 const struct as_plugin AS_PLUGIN(study__rectified_flow) = { .abi = ASSAY_ABI, .study = &study };
