@@ -102,5 +102,19 @@ check 'unknown mode' refuses '--mode trian: it is train, forward or step' deltan
 check 'unknown key' refuses 'heds' deltanet --set heds=2 --time 8 --width 16
 check 'positions without steps' refuses '--positions belongs to --mode step' deltanet --positions 3
 check 'a layer that looks ahead is not streamed' refuses 'cannot be streamed' softmax-full --mode step --width 16
+# Wrong at one level only, and by a bias, which begins at 0.
+disagrees() {
+    local ASSAY=$ASSAY_BUILD/assay-mocks
+    local forward="bench mock/one-level --mode forward --batch 2 --time 8 --width 16"
+    ASSAY_ISA=portable $forward >right.tsv || return
+    grep -q '^mock/one-level	fast' right.tsv || return
+    ASSAY_ISA=avx2 bench mock/one-level --mode train --batch 2 --time 8 --width 16 >trained.tsv || return
+    grep -q '^mock/one-level	graph' trained.tsv || return         # it has no way back
+    ASSAY_ISA=avx2 $forward >wrong.tsv 2>err
+    cat wrong.tsv err
+    grep -q 'mock/one-level impl=fast does not agree with its oracle' wrong.tsv err && ! grep -q '^mock/one-level' wrong.tsv
+}
+if grep -qw avx2 /proc/cpuinfo && [ -x "$ASSAY_BUILD/assay-mocks" ]; then check 'a kernel that is wrong is not timed' disagrees
+else skip 'a kernel that is wrong is not timed' 'no avx2, or no mocks'; fi
 check 'two sources of layers' refuses 'not both' deltanet --table x
 exit $bad

@@ -19,6 +19,8 @@ struct runner_ask {
     ptrdiff_t room;                      /* longest sequence that states must hold; 0: time */
     ptrdiff_t vocab;                     /* above 0: the input is tokens */
     uint64_t seed, draw;
+    bool stirred;                        /* weights that begin at 0 or 1 are moved by 0.1 N(0, 1): an error that they
+                                            would hide shows */
     double jitter;                       /* relative change of every input and weight, drawn by `draw` */
 };
 

@@ -196,6 +196,9 @@ static void build(void *ctx)
         as_fail(AS_REFUSED, "%s", as_config_unread(r->cfg));
     find_target(r, v);
     w = as_model_store(r->m);
+    for (ptrdiff_t i = 0; i < w.n && r->ask.stirred; i++)
+        if (!(w.w[i] < 0) && (!(w.w[i] > 0) || (!(w.w[i] < 1) && !(w.w[i] > 1))))
+            w.w[i] += (real)(float)(0.1 * (double)as_normal((struct as_key){ 5, AS_ROLE_TEST_HARNESS, 78 }, (uint64_t)i));
     for (ptrdiff_t i = 0; i < w.n && r->ask.jitter > 0; i++)
         w.w[i] = (real)jittered(r, (double)w.w[i], UINT64_C(900000000000) + (uint64_t)i);
     r->t = as_tape_new();
@@ -366,6 +369,8 @@ struct runner_facts runner_describe(const struct runner *r)
         if (r->has_core && l == r->m->root && strcmp(l->variant->slots[l->child[i].slot].name, "core") == 0)
             l = l->child[i].layer;
     impl = r->ask.mode == RUN_STEP ? l->stepper : l->impl;
+    if (r->ask.mode == RUN_TRAIN && impl && !impl->backward)
+        impl = NULL;                     /* where gradients are wanted the graph runs instead */
     snprintf(f.impl, sizeof f.impl, "%s", impl ? impl->name : "graph");
     for (int p = 0; p < r->n_in; p++)
         f.in += (double)r->size[p];
