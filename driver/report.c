@@ -175,9 +175,9 @@ static const char *page(struct results *r, const char *folder, const struct clai
 }
 
 /* One row a paper: an experiment about two papers stands in both rows. */
-static void put_row(FILE *f, long id, const struct results *r, const struct claim_result *v)
+static void put_row(FILE *f, const char *id, const struct results *r, const struct claim_result *v)
 {
-    fprintf(f, "<tr><td>%s</td><td><a href=\"%s.html\">", id ? as_say("%ld", id) : "-", r->name);
+    fprintf(f, "<tr><td>%s</td><td><a href=\"%s.html\">", *id ? id : "-", r->name);
     put(f, r->e->title ? r->e->title : r->name);
     fputs("</a></td><td>", f);
     for (int i = 0; v && i < r->e->n_claims; i++) {
@@ -188,23 +188,26 @@ static void put_row(FILE *f, long id, const struct results *r, const struct clai
     fputs("</td></tr>\n", f);
 }
 
-struct row { long id; int order; char *text; };
+struct row { char id[16]; int order; char *text; };     /* "17", "17b"; "" without one */
 
 static int by_id(const void *a, const void *b)
 {
     const struct row *x = a, *y = b;
-    return x->id != y->id ? (x->id > y->id) - (x->id < y->id) : x->order - y->order;
+    long i = strtol(x->id, NULL, 10), j = strtol(y->id, NULL, 10);
+    int differ = i != j ? (i > j) - (i < j) : strcmp(x->id, y->id);
+    return differ ? differ : x->order - y->order;
 }
 
 struct index { struct row *row; int n; };
 
-static void index_row(struct index *x, long id, const struct results *r, const struct claim_result *v)
+static void index_row(struct index *x, const char *id, const struct results *r, const struct claim_result *v)
 {
     struct row *more = realloc(x->row, (size_t)(x->n + 1) * sizeof *more);
     if (!more) as_fail(AS_NO_MEMORY, "no memory for the report");
     size_t n;
     x->row = more;
-    x->row[x->n] = (struct row){ .id = id, .order = x->n };
+    x->row[x->n] = (struct row){ .order = x->n };
+    snprintf(x->row[x->n].id, sizeof x->row[x->n].id, "%s", id);
     FILE *f = open_memstream(&x->row[x->n].text, &n);
     if (!f) as_fail(AS_NO_MEMORY, "no memory for the report");
     put_row(f, id, r, v);
@@ -225,12 +228,11 @@ static const char *report_one(const char *name, const char *results, const char 
         why = page(r, folder, v);
         int ids = 0;
         for (const char *s = e->papers ? e->papers : ""; *s;) {
-            char *end;
-            long id = strtol(s, &end, 10);
-            if (end > s && ++ids) index_row(x, id, r, v);
-            s = end > s ? end : s + 1;
+            int n = (int)strcspn(s, ", ");
+            if (n > 0 && ++ids) index_row(x, as_say("%.*s", n, s), r, v);
+            s += n + (s[n] != 0);
         }
-        if (!ids) index_row(x, 0, r, v);
+        if (!ids) index_row(x, "", r, v);
         free(v);
     }
     results_close(r);

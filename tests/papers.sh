@@ -85,6 +85,16 @@ sed -i '2s/\tabc//' results/ledger.tsv
 cp "$real_home/doc/catalogue.tsv" home/doc/
 check 'a damaged ledger is refused by line' refuses 'ledger\.tsv:2: ' papers
 
+# The report's index has a row a paper, in the order of their ids.
+ln -s "$real_home/plots" home/plots
+sed -i 's/^papers = 339, 901/papers = 1/' home/experiments/nets.ini
+small home/experiments/two.ini 2
+sed -i '2s/$/\npapers = 17b, 16, 167/' home/experiments/two.ini
+check 'an experiment about three rows runs' run two reported
+check 'a report of it' "$ASSAY" report --results reported
+check 'its index: rows by id' equal ids '16 17b 167' \
+    "$(sed -n 's/^<tr><td>\([0-9a-z]*\)<.*/\1/p' reported/report/index.html | xargs)"
+
 export ASSAY_HOME=$real_home
 "$ASSAY" papers --results empty --coverage >coverage.txt || bad=1
 check "the program's own catalogue has 350 rows" equal rows 350 "$(row all | cut -d' ' -f1)"

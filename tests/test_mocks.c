@@ -16,6 +16,7 @@
 extern const struct as_entry as_mock_entries[];
 
 static int count, bad;
+enum { NOT_CAUGHT = 0, CAUGHT = 1, NO_SUCH_LEVEL = 7 };     /* how a process for one level ends */
 
 static void tell(bool well, const char *what)
 {
@@ -72,12 +73,14 @@ static bool caught(const struct as_entry *e, struct seen *s)
 }
 
 /* A mock with kernels may be wrong at one processor level only, and the level of a process does not change: so one
- * process each. */
-static bool caught_at_a_level(const struct as_entry *e)
+ * process each, whatever level this one was given. Returns at how many it was caught; *missing: levels that this
+ * processor has not. */
+static int caught_at_levels(const struct as_entry *e, int *missing)
 {
     int n = 0;
 
-    for (int level = AS_PORTABLE; level <= (int)as_level(); level++) {
+    *missing = 0;
+    for (int level = AS_PORTABLE; level <= (int)AS_AVX512; level++) {
         int status = 0;
         pid_t pid = fork();
 
@@ -87,11 +90,13 @@ static bool caught_at_a_level(const struct as_entry *e)
             execl("/proc/self/exe", "test_mocks", e->name, (char *)NULL);
             _exit(9);
         }
-        if (pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 1)
-            n++;
+        if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+            continue;
+        n += WEXITSTATUS(status) == CAUGHT;
+        *missing += WEXITSTATUS(status) == NO_SUCH_LEVEL;
     }
-    printf("# %s: caught at %d of %d levels\n", e->name, n, (int)as_level() + 1);
-    return n > 0;
+    printf("# %s: caught at %d of %d levels\n", e->name, n, (int)AS_AVX512 + 1 - *missing);
+    return n;
 }
 
 static bool has_kernels(const struct as_entry *e)
@@ -107,6 +112,7 @@ static void one_mock(const struct as_entry *e)
     const struct as_mock *m = e->plugin->mock;
     struct seen s = { CHECK_NO_MATTER, "" };
     bool well;
+    int missing = 0;
 
     if (!m || !m->caught_by || !m->truth || !m->wrong) {
         tell(false, as_say("%s says by which check it must be caught, what is true, and what it does", e->path));
@@ -116,7 +122,11 @@ static void one_mock(const struct as_entry *e)
         tell(false, as_say("%s must be caught by the check %s, which is not there", e->path, m->caught_by));
         return;
     }
-    well = has_kernels(e) ? caught_at_a_level(e) : caught(e, &s);
+    well = has_kernels(e) ? caught_at_levels(e, &missing) > 0 : caught(e, &s);
+    if (!well && missing > 0) {
+        printf("ok %d - %s # SKIP this processor has not the level at which it is wrong\n", ++count, e->path);
+        return;
+    }
     tell(well, as_say("%s is caught by %s", e->path, m->caught_by));
     for (const char *at = s.text; *at && (!well || getenv("ASSAY_VERBOSE")); at += strcspn(at, "\n"), at += *at == '\n')
         printf("# %.*s\n", (int)strcspn(at, "\n"), at);
@@ -144,8 +154,11 @@ int main(int n, char **word)
         found = true;
         if (n > 1 && has_kernels(e) && getenv("ASSAY_MOCK_LEVEL")) {
             struct seen s = { CHECK_NO_MATTER, "" };
+            const char *asked = getenv("ASSAY_ISA");
 
-            return caught(e, &s);
+            if (!asked || strcmp(asked, as_level_name(as_level())) != 0)
+                return NO_SUCH_LEVEL;
+            return caught(e, &s) ? CAUGHT : NOT_CAUGHT;
         }
         one_mock(e);
     }
