@@ -197,7 +197,7 @@ static void build(void *ctx)
     find_target(r, v);
     w = as_model_store(r->m);
     for (ptrdiff_t i = 0; i < w.n && r->ask.stirred; i++)
-        if (!(w.w[i] < 0) && (!(w.w[i] > 0) || (!(w.w[i] < 1) && !(w.w[i] > 1))))
+        if (fabs((double)w.w[i] - 0.5) == 0.5)
             w.w[i] += (real)(float)(0.1 * (double)as_normal((struct as_key){ 5, AS_ROLE_TEST_HARNESS, 78 }, (uint64_t)i));
     for (ptrdiff_t i = 0; i < w.n && r->ask.jitter > 0; i++)
         w.w[i] = (real)jittered(r, (double)w.w[i], UINT64_C(900000000000) + (uint64_t)i);
@@ -321,7 +321,6 @@ void runner_go(struct runner *r)
 static void add_tolerance(const struct as_layer *l, double *widest)
 {
     double t = l->impl ? l->impl->tolerance : l->variant->graph_tolerance;
-
     if (t > *widest)
         *widest = t;
     for (int i = 0; i < l->n_children; i++)
@@ -332,10 +331,8 @@ static void add_tolerance(const struct as_layer *l, double *widest)
 static double states(const struct as_layer *l)
 {
     double all = 0;
-
     for (int j = 0; j < l->n_states; j++) {
         double n = l->state[j].used ? 1 : 0;
-
         for (int k = 1; k < l->state[j].rank; k++)
             n *= (double)l->state[j].dim[k];
         all += n;
@@ -363,14 +360,14 @@ struct runner_facts runner_describe(const struct runner *r)
     struct runner_facts f = { .has_core = r->has_core, .costed = r->l->variant->cost != NULL, .out = (double)r->n_out };
     const struct as_layer *l = r->l;
     const struct as_impl *impl;
+    bool train = r->ask.mode == RUN_TRAIN;
 
     snprintf(f.name, sizeof f.name, "%s/%s", l->entry->family, l->entry->name);
     for (int i = 0; i < l->n_children; i++)          /* a layer around a core is told apart by its core's */
         if (r->has_core && l == r->m->root && strcmp(l->variant->slots[l->child[i].slot].name, "core") == 0)
             l = l->child[i].layer;
-    impl = r->ask.mode == RUN_STEP ? l->stepper : l->impl;
-    if (r->ask.mode == RUN_TRAIN && impl && !impl->backward)
-        impl = NULL;                     /* where gradients are wanted the graph runs instead */
+    /* Where gradients are wanted the graph runs instead of a form that has none. */
+    impl = r->ask.mode == RUN_STEP ? l->stepper : train && l->impl && !l->impl->backward ? NULL : l->impl;
     snprintf(f.impl, sizeof f.impl, "%s", impl ? impl->name : "graph");
     for (int p = 0; p < r->n_in; p++)
         f.in += (double)r->size[p];
@@ -431,7 +428,6 @@ size_t runner_part(const struct runner *r, int part, char *name, double *out)
         return 0;
     else {
         int p = 0, left = part - 1;
-        const struct weight_slot *w;
 
         while (p < r->n_in && (r->in[p].dtype == AS_INTS || left-- > 0))
             p++;
@@ -440,7 +436,7 @@ size_t runner_part(const struct runner *r, int part, char *name, double *out)
             x = as_gradient(r->t, r->node[p]);
             n = r->size[p];
         } else {
-            w = weight_part(r, left);
+            const struct weight_slot *w = weight_part(r, left);
             if (!w)
                 return 0;
             snprintf(name, 64, "gradient of %s", w->name);
