@@ -79,6 +79,11 @@ static const char *bounds(struct stats_interval v)
 {
     char low[64], high[64];
     if (isnan(v.low)) return "";
+    if (fabs(v.estimate) >= 1000 || (fabs(v.estimate) < 1e-3 && fabs(v.estimate) > 0)) {
+        stats_format_short(low, sizeof low, v.low);
+        stats_format_short(high, sizeof high, v.high);
+        return as_say("[%s, %s]", low, high);
+    }
     int d = fabs(v.estimate) >= 100 ? 1 : fabs(v.estimate) >= 10 ? 2 : 3;
     stats_format_down(low, sizeof low, v.low, d);
     stats_format_up(high, sizeof high, v.high, d);
