@@ -6,7 +6,8 @@
 
 void AS_LEVELLED(as_vector_product)(const struct as_product *p);
 
-#define STEPS 4096                      /* of k in one chain: the vector is gathered on the stack when strided */
+#define STEPS 4096                      /* of k at a time: the vector is gathered on the stack when strided */
+#define CHAIN 256                       /* of k in one chain of multiply-adds down a column; longer sums lose digits */
 
 /* y[i sy] = alpha * acc + beta * y */
 static inline void put_one(float *y, float acc, float alpha, float beta)
@@ -47,21 +48,44 @@ static void by_rows(ptrdiff_t n, ptrdiff_t k, const float *matrix, ptrdiff_t ld,
     }
 }
 
-/* Row after row of a (k, n) matrix added up with weights x: each y[j] is one chain. Here the registers
+/* Row after row of a (k, n) matrix added up with weights x: each y[j] is a sum of chains. Here the registers
  * from one column on, without alpha and beta, into out. */
 static inline __attribute__((always_inline)) void
 columns(const int vectors, ptrdiff_t k, const float *matrix, ptrdiff_t ld, const float *x, float *out)
 {
-    vf acc[4];
+    vf acc[4], sum[4];
     for (int v = 0; v < vectors; v++)
-        acc[v] = vf_set1(0.0f);
-    for (ptrdiff_t s = 0; s < k; s++) {
-        vf xs = vf_set1(x[s]);
+        sum[v] = vf_set1(0.0f);
+    for (ptrdiff_t from = 0; from < k; from += CHAIN) {
+        ptrdiff_t to = from + CHAIN < k ? from + CHAIN : k;
         for (int v = 0; v < vectors; v++)
-            acc[v] = vf_fma(xs, vf_load(matrix + s * ld + v * VF_WIDTH), acc[v]);
+            acc[v] = vf_set1(0.0f);
+        for (ptrdiff_t s = from; s < to; s++) {
+            vf xs = vf_set1(x[s]);
+            for (int v = 0; v < vectors; v++)
+                acc[v] = vf_fma(xs, vf_load(matrix + s * ld + v * VF_WIDTH), acc[v]);
+        }
+        for (int v = 0; v < vectors; v++)
+            sum[v] += acc[v];
     }
     for (int v = 0; v < vectors; v++)
-        vf_store(out + v * VF_WIDTH, acc[v]);
+        vf_store(out + v * VF_WIDTH, sum[v]);
+}
+
+/* The same for fewer columns than a register has. */
+static void few_columns(ptrdiff_t n, ptrdiff_t k, const float *matrix, ptrdiff_t ld, const float *x, float *out)
+{
+    for (ptrdiff_t c = 0; c < n; c++)
+        out[c] = 0.0f;
+    for (ptrdiff_t from = 0; from < k; from += CHAIN) {
+        ptrdiff_t to = from + CHAIN < k ? from + CHAIN : k;
+        float acc[VF_WIDTH] = { 0.0f };
+        for (ptrdiff_t s = from; s < to; s++)
+            for (ptrdiff_t c = 0; c < n; c++)
+                acc[c] = AS_FMA(x[s], matrix[s * ld + c], acc[c]);
+        for (ptrdiff_t c = 0; c < n; c++)
+            out[c] += acc[c];
+    }
 }
 
 static void by_columns(ptrdiff_t n, ptrdiff_t k, const float *matrix, ptrdiff_t ld, const float *x, float *y,
@@ -82,10 +106,7 @@ static void by_columns(ptrdiff_t n, ptrdiff_t k, const float *matrix, ptrdiff_t 
             columns(1, k, matrix + n - VF_WIDTH, ld, x, out);
             got = n - j;
         } else {
-            memset(out, 0, sizeof out);
-            for (ptrdiff_t s = 0; s < k; s++)
-                for (ptrdiff_t c = 0; c < n; c++)
-                    out[c] = AS_FMA(x[s], matrix[s * ld + c], out[c]);
+            few_columns(n, k, matrix, ld, x, out);
             got = n;
         }
         for (ptrdiff_t c = 0; c < got; c++)
