@@ -8,15 +8,12 @@
  * here eps stands under the root. Departs: a gain for each number that is kept, off by default, as the authors' code
  * has none: a gain on the whole vector would leave zero-mean vectors.
  */
-#include <assay/layer.h>
-#include <assay/parallel.h>
+#include "rows.h"
 #include <string.h>
 #include <tgmath.h>
 
 struct crmsnorm { double eps; int gain; };
 enum { GAIN };
-
-#define ROWS 64                          /* rows of one piece; sums over pieces are taken in their order */
 
 static const struct as_option options[] = {
     { "eps", AS_NUM, offsetof(struct crmsnorm, eps), 1e-5, 0, 1, NULL, NULL, "added to the mean square of all d" },
@@ -24,20 +21,10 @@ static const struct as_option options[] = {
     { 0 }
 };
 
-static const char *check(const void *opt, int n_in, const struct as_spec *in)
-{
-    (void)opt;
-    (void)n_in;
-    if (in->dtype != AS_REALS || in->rank < 2)
-        return "it works on real (..., width)";
-    return NULL;
-}
-
 static void plan(struct as_plan *p)
 {
     if (((const struct crmsnorm *)p->opt)->gain)
-        as_weight(p, GAIN, "gain", AS_GAIN, (struct as_init){ .spread = AS_CONSTANT, .a = 1 }, 1,
-                  (ptrdiff_t[]){ p->in->dim[p->in->rank - 1] });
+        rows_gain(p, GAIN);
 }
 
 static struct as_node *graph(struct as_graph *g, struct as_node *x)
@@ -58,21 +45,14 @@ struct moments { real last, scale; };
 
 static struct rows rows_of(const struct as_call *c)
 {
-    struct rows r = { c, 1, c->in->dim[c->in->rank - 1], NULL };
+    const struct crmsnorm *o = c->opt;
 
-    for (int i = 0; i < c->in->rank - 1; i++)
-        r.n *= c->in->dim[i];
-    r.gain = ((const struct crmsnorm *)c->opt)->gain ? c->w[GAIN] : NULL;
-    return r;
+    return (struct rows){ c, rows_count(c->in), rows_width(c->in), o->gain ? c->w[GAIN] : NULL };
 }
 
 static void rows_plan(struct as_room *room)
 {
-    ptrdiff_t n = 1, width = room->in->dim[room->in->rank - 1];
-
-    for (int i = 0; i < room->in->rank - 1; i++)
-        n *= room->in->dim[i];
-    room->scratch[0] = (size_t)((n + ROWS - 1) / ROWS * width);      /* the pieces' gradients of the gain */
+    room->scratch[0] = (size_t)(rows_pieces(room->in) * rows_width(room->in));  /* the pieces' gradients of the gain */
 }
 
 static struct moments moments_of(const struct rows *r, const real *x)
@@ -128,19 +108,16 @@ static void forward(const struct as_call *c)
 {
     struct rows r = rows_of(c);
 
-    as_parallel((r.n + ROWS - 1) / ROWS, 5.0 * (double)r.n * (double)r.width, forward_rows, &r);
+    as_parallel(rows_pieces(c->in), 5.0 * (double)r.n * (double)r.width, forward_rows, &r);
 }
 
 static void backward(const struct as_call *c)
 {
     struct rows r = rows_of(c);
-    ptrdiff_t pieces = (r.n + ROWS - 1) / ROWS;
-    const real *part = c->scratch[0];
+    ptrdiff_t pieces = rows_pieces(c->in);
 
     as_parallel(pieces, 12.0 * (double)r.n * (double)r.width, backward_rows, &r);
-    for (ptrdiff_t i = 0; r.gain && c->dw[GAIN] && i < pieces; i++)
-        for (ptrdiff_t j = 0; j < r.width; j++)
-            c->dw[GAIN][j] += part[i * r.width + j];
+    rows_add(r.gain ? c->dw[GAIN] : NULL, c->scratch[0], pieces, r.width, r.width);
 }
 
 static const struct as_impl rows = {
@@ -155,7 +132,7 @@ static const struct as_variant crmsnorm = {
                .where = "section 3.2, CRMSNorm", .departs = "a gain as an option" },
     .options = options, .opt_size = sizeof(struct crmsnorm),
     .promises = AS_CAUSAL | AS_POINTWISE | AS_PADDING_SAFE,
-    .check = check, .plan = plan, .graph = graph,
+    .check = rows_check, .plan = plan, .graph = graph,
 };
 
 const struct as_plugin AS_PLUGIN(normalisation__crmsnorm) = {

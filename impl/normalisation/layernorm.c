@@ -1,15 +1,12 @@
 /* layernorm.c: y = (x - mean) / sqrt(var + eps) * gain + bias, over the last axis (Ba, Kiros and Hinton 2016,
  * eq. 3-4), mean and variance of each position by itself.
  */
-#include <assay/layer.h>
-#include <assay/parallel.h>
+#include "rows.h"
 #include <string.h>
 #include <tgmath.h>
 
 struct layernorm { double eps; int gain, bias; };
 enum { GAIN, BIAS };
-
-#define ROWS 64                          /* rows of one piece; sums over pieces are taken in their order */
 
 static const struct as_option options[] = {
     { "eps", AS_NUM, offsetof(struct layernorm, eps), 1e-5, 0, 1, NULL, NULL, "added to the variance" },
@@ -18,24 +15,14 @@ static const struct as_option options[] = {
     { 0 }
 };
 
-static const char *check(const void *opt, int n_in, const struct as_spec *in)
-{
-    (void)opt;
-    (void)n_in;
-    if (in->dtype != AS_REALS || in->rank < 2)
-        return "it works on real (..., width)";
-    return NULL;
-}
-
 static void plan(struct as_plan *p)
 {
     const struct layernorm *o = p->opt;
-    ptrdiff_t d = p->in->dim[p->in->rank - 1];
 
     if (o->gain)
-        as_weight(p, GAIN, "gain", AS_GAIN, (struct as_init){ .spread = AS_CONSTANT, .a = 1 }, 1, (ptrdiff_t[]){ d });
+        rows_gain(p, GAIN);
     if (o->bias)
-        as_weight(p, BIAS, "bias", AS_BIAS, (struct as_init){ .spread = AS_ZERO }, 1, (ptrdiff_t[]){ d });
+        as_weight(p, BIAS, "bias", AS_BIAS, (struct as_init){ .spread = AS_ZERO }, 1, (ptrdiff_t[]){ rows_width(p->in) });
 }
 
 static struct as_node *graph(struct as_graph *g, struct as_node *x)
@@ -53,20 +40,14 @@ struct moments { real mean, scale; };
 static struct rows rows_of(const struct as_call *c)
 {
     const struct layernorm *o = c->opt;
-    struct rows r = { c, 1, c->in->dim[c->in->rank - 1], o->gain ? c->w[GAIN] : NULL, o->bias ? c->w[BIAS] : NULL };
 
-    for (int i = 0; i < c->in->rank - 1; i++)
-        r.n *= c->in->dim[i];
-    return r;
+    return (struct rows){ c, rows_count(c->in), rows_width(c->in), o->gain ? c->w[GAIN] : NULL,
+                          o->bias ? c->w[BIAS] : NULL };
 }
 
 static void ref_plan(struct as_room *room)
 {
-    ptrdiff_t n = 1, d = room->in->dim[room->in->rank - 1];
-
-    for (int i = 0; i < room->in->rank - 1; i++)
-        n *= room->in->dim[i];
-    room->scratch[0] = (size_t)((n + ROWS - 1) / ROWS * 2 * d);  /* the pieces' gradients of gain and bias */
+    room->scratch[0] = (size_t)(rows_pieces(room->in) * 2 * rows_width(room->in));  /* gradients of gain and bias */
 }
 
 /* Two passes: the variance is free of cancellation. */
@@ -134,23 +115,18 @@ static void forward(const struct as_call *c)
 {
     struct rows r = rows_of(c);
 
-    as_parallel((r.n + ROWS - 1) / ROWS, 6.0 * (double)r.n * (double)r.d, forward_rows, &r);
+    as_parallel(rows_pieces(c->in), 6.0 * (double)r.n * (double)r.d, forward_rows, &r);
 }
 
 static void backward(const struct as_call *c)
 {
     struct rows r = rows_of(c);
-    ptrdiff_t pieces = (r.n + ROWS - 1) / ROWS;
+    ptrdiff_t pieces = rows_pieces(c->in);
     const real *part = c->scratch[0];
 
     as_parallel(pieces, 16.0 * (double)r.n * (double)r.d, backward_rows, &r);
-    for (ptrdiff_t i = 0; i < pieces; i++, part += 2 * r.d)
-        for (ptrdiff_t j = 0; j < r.d; j++) {
-            if (r.gain && c->dw[GAIN])
-                c->dw[GAIN][j] += part[j];
-            if (r.bias && c->dw[BIAS])
-                c->dw[BIAS][j] += part[r.d + j];
-        }
+    rows_add(r.gain ? c->dw[GAIN] : NULL, part, pieces, 2 * r.d, r.d);
+    rows_add(r.bias ? c->dw[BIAS] : NULL, part + r.d, pieces, 2 * r.d, r.d);
 }
 
 static const struct as_impl ref = {
@@ -165,7 +141,7 @@ static const struct as_variant layernorm = {
                .departs = "a layer of its own, not inside a cell; eps under the root" },
     .options = options, .opt_size = sizeof(struct layernorm),
     .promises = AS_CAUSAL | AS_POINTWISE | AS_PADDING_SAFE,
-    .check = check, .plan = plan, .graph = graph,
+    .check = rows_check, .plan = plan, .graph = graph,
 };
 
 const struct as_plugin AS_PLUGIN(normalisation__layernorm) = {
