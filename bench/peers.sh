@@ -4,7 +4,7 @@
 #
 #   PEER_PYTHON   commands that start a Python with PyTorch, parted by ";": "python3;chroot DIR python3"
 #                 (default: /usr/bin/python3 and python3). Debian 13's PyTorch beside Debian 12's:
-#                 debootstrap --variant=minbase --include=python3-torch trixie DIR; mount -t proc proc DIR/proc
+#                 debootstrap --variant=minbase --include=python3-torch,libopenblas0 trixie DIR; mount -t proc proc DIR/proc
 #   PEER_THREADS 2, PEER_ROUNDS 7, PEER_SECONDS 0.6 (of one measurement), PEER_ONLY (names of bench/table.tsv), PEER_NO_PAIRS
 #   PEER_TABLE    other layers and shapes (default bench/table.tsv)
 #   PEER_OUT      the table (default peers.tsv); bench/peers/table.py puts it into doc/performance.md

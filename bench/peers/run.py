@@ -23,7 +23,7 @@ class Worker:
     """A process that answers one line to each line."""
 
     def __init__(self, name, command, env):
-        self.name, self.alive = name, True
+        self.name, self.alive, self.limits = name, True, False
         self.process = subprocess.Popen(command, env={**os.environ, **env}, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=subprocess.DEVNULL, text=True)
 
@@ -69,16 +69,18 @@ class Peers:
         with_source = "".join(open(os.path.join(HERE, f)).read() for f in ("layers.py", "model.py", "worker.py"))
         self.workers, self.skipped = {}, []
         core = {"OPENBLAS_CORETYPE": core_type()} if core_type() else {}
+        # PyTorch asks for large arrays and gives them back in every step; glibc would hand each back to the system.
+        keep = {"MALLOC_MMAP_THRESHOLD_": "4000000000", "MALLOC_TRIM_THRESHOLD_": "4000000000"}
         for command in args.python:
             for blas in sorted({1, threads}):
-                env = {"OMP_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": str(blas), **core}
+                env = {"OMP_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": str(blas), **core, **keep}
                 worker = Worker("", shlex.split(command) + ["-c", with_source], env)
                 facts = worker.ask("facts")
                 if facts[0] != "ok":
-                    self.skipped.append(f"{command}: no PyTorch")
+                    self.skipped.append(f"{command}: {facts[-1] if self.workers or worker.alive else 'no PyTorch'}")
                     worker.close()
                     break
-                worker.name = facts[1]
+                worker.name, worker.limits = facts[1], True
                 self.workers.setdefault(facts[1], []).append((f"OPENBLAS_NUM_THREADS={blas}", worker))
         if args.onednn and os.access(args.onednn, os.X_OK):
             worker = Worker("oneDNN", [args.onednn], {"OMP_NUM_THREADS": str(threads)})
@@ -97,7 +99,8 @@ class Peers:
             if not worker.alive:
                 continue
             for way in worker.ask("forms", name)[1:]:
-                got = worker.ask("measure", name, way, shape, seconds)
+                best = min((f[0] for f in found), default=math.inf)
+                got = worker.ask("measure", name, way, shape, seconds, *([best] if found and worker.limits else []))
                 log(f"# tried\t{peer}\t{setting}\t{name}\t{shape}\t{way}\t{got[1]}")
                 if got[0] == "ok":
                     found.append((float(got[1]), setting, way, worker))
