@@ -26,8 +26,8 @@ struct bench_item {
     struct runner *runner;
     struct bench_model *model;
     struct runner_facts facts;
-    double flop, bytes;                      /* of one run */
-    char formula[256];                       /* of flop */
+    double flop, useful, bytes;              /* of one run: what is made, what the variant's own count asks for */
+    char formula[256], useful_formula[256];  /* of flop, of useful */
     long runs;                               /* in one sample */
     double *ms; int n;                       /* samples, sorted at the end */
     double copy;                             /* bytes/s of a copy with the same footprint, median */
@@ -57,7 +57,7 @@ void bench_machine_print(FILE *to, int threads);         /* # lines: processor, 
 const char *bench_agrees(const struct runner_ask *ask, const char *impl);
 
 /* --- what a run costs (bench_flop.c) --- */
-/* FLOP of one forward pass as a formula in B, T and D, or with the number where it is no polynomial. */
+/* Both counts of a run as formulas in B, T and D, or with the number where it is no polynomial. */
 void bench_formula(struct bench_item *i);
 
 /* --- items (bench_item.c) --- */

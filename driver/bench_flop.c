@@ -1,6 +1,7 @@
-/* bench_flop.c: operations as a formula. The count comes from the variant's own cost() (or its matrices); for nearly all
- * layers that is a polynomial in time and width of degree two at most, so nine values give it in letters, which is what
- * a reader can check. Where the polynomial does not give the count at the shape at hand, the number is printed. */
+/* bench_flop.c: operations as formulas. The counts come from the variant's own cost() (or its matrices) and from what an
+ * implementation says of its products; for nearly all that is a polynomial in time and width of degree two at most, so
+ * nine values give it in letters, which is what a reader can check. Where the polynomial does not give the count at the
+ * shape at hand, the number is printed. */
 #include "bench.h"
 
 #include <assay/error.h>
@@ -10,28 +11,29 @@
 
 enum { N = 3 };
 
-struct probing { const struct bench_item *item; double value[N][N], t[N], d[N]; };
+typedef double count(const struct runner *r, ptrdiff_t batch, ptrdiff_t time);
+
+struct probing { const struct bench_item *item; count *of; double value[N][N], t[N], d[N]; };
 
 static void probe(void *ctx)
 {
     struct probing *p = ctx;
-    ptrdiff_t unit = p->item->heads > 0 ? 4 * p->item->heads : 8;
+    ptrdiff_t unit = p->item->heads > 0 ? 16 * p->item->heads : 16;
 
     for (int i = 0; i < N; i++) {
         struct runner_ask ask = bench_ask(p->item);
         struct runner *r;
 
-        ask.batch = 1;
         ask.time = 2;
         ask.room = 0;
-        ask.mode = RUN_FORWARD;
-        ask.impl = NULL;
         ask.width = unit * (i + 1);
+        if (p->item->facts.counted)          /* the same form at every size */
+            ask.impl = p->item->facts.impl;
         p->d[i] = (double)ask.width;
         r = runner_new(&ask);
         for (int j = 0; j < N; j++) {
             p->t[j] = 64.0 * (j + 1);
-            p->value[i][j] = runner_flop(r, 1, 64 * (j + 1));
+            p->value[i][j] = p->of(r, p->item->batch, 64 * (j + 1)) / (double)p->item->batch;
         }
         runner_free(r);
     }
@@ -62,14 +64,14 @@ static void polynomial(const struct probing *p, double c[N][N])     /* c[power o
     }
 }
 
-void bench_formula(struct bench_item *i)
+/* One of the two counts of a run. `passes`: how often the formula is taken. */
+static void formula(const struct bench_item *i, count *of, double flop, int passes, char *to, size_t room)
 {
-    struct probing p = { .item = i };
+    struct probing p = { .item = i, .of = of };
     static const char *const power_d[N] = { "", "*D", "*D^2" }, *const power_t[N] = { "", "*T", "*T^2" };
-    double c[N][N], forward = i->flop / (i->mode == RUN_TRAIN ? 3 : 1), at = 0;
-    double t = i->mode == RUN_STEP ? 1 : (double)i->time;
+    double c[N][N], at = 0, t = i->mode == RUN_STEP ? 1 : (double)i->time;
+    const char *times = passes == 1 ? "" : as_say("%d*", passes);
     size_t n = 0;
-    char *to = i->formula;
 
     if (as_try(probe, &p) == AS_OK) {
         polynomial(&p, c);
@@ -77,18 +79,29 @@ void bench_formula(struct bench_item *i)
             for (int k = 0; k < N; k++)
                 at += c[d][k] * pow((double)i->width, d) * pow(t, k);
         at *= (double)i->batch;
-        if (forward > 0 && fabs(at - forward) <= 1e-9 * forward) {
-            n += (size_t)snprintf(to + n, sizeof i->formula - n, "%sB*(", i->mode == RUN_TRAIN ? "3*" : "");
+        if (flop > 0 && fabs(at - flop) <= 1e-9 * flop) {
+            n += (size_t)snprintf(to + n, room - n, "%sB*(", times);
             for (int d = N - 1, first = 1; d >= 0; d--)
                 for (int k = N - 1; k >= 0; k--)
                     if (c[d][k] > 0 || c[d][k] < 0) {
-                        n += (size_t)snprintf(to + n, sizeof i->formula - n, "%s%.8g%s%s", first || c[d][k] < 0 ? "" : "+",
-                                              c[d][k], power_d[d], power_t[k]);
+                        n += (size_t)snprintf(to + n, room - n, "%s%.8g%s%s", first || c[d][k] < 0 ? "" : "+",
+                                              c[d][k] / passes, power_d[d], power_t[k]);
                         first = 0;
                     }
-            snprintf(to + n, sizeof i->formula - n, ")%s", i->mode == RUN_STEP ? " at T=1" : "");
+            snprintf(to + n, room - n, ")%s", i->mode == RUN_STEP ? " at T=1" : "");
             return;
         }
     }
-    snprintf(to, sizeof i->formula, "%s%.17g", i->mode == RUN_TRAIN ? "3*" : "", forward);
+    snprintf(to, room, "%s%.17g", times, flop / passes);
+}
+
+void bench_formula(struct bench_item *i)
+{
+    int passes = i->mode == RUN_TRAIN ? 3 : 1;
+
+    formula(i, runner_useful, i->useful, passes, i->useful_formula, sizeof i->useful_formula);
+    if (i->facts.counted)
+        formula(i, runner_flop, i->flop, 1, i->formula, sizeof i->formula);
+    else
+        memcpy(i->formula, i->useful_formula, sizeof i->formula);
 }

@@ -70,9 +70,10 @@ static void calibrate(struct bench_item *i, const struct bench_how *how)
 static void count(struct bench_item *i)
 {
     const struct runner_facts *f = &i->facts;
-    double time = i->mode == RUN_STEP ? 1 : (double)i->time, forward = runner_flop(i->runner, i->batch, (ptrdiff_t)time);
+    ptrdiff_t time = i->mode == RUN_STEP ? 1 : i->time;
 
-    i->flop = i->mode == RUN_TRAIN ? 3 * forward : forward;
+    i->flop = runner_flop(i->runner, i->batch, time);
+    i->useful = runner_useful(i->runner, i->batch, time);
     i->bytes = 4 * (f->in + f->out + f->weights);
     if (i->mode == RUN_TRAIN)
         i->bytes = 4 * (3 * f->in + 2 * f->out + 3 * f->weights);

@@ -69,6 +69,18 @@ static const char *number(double x, const char *format)
 
 static const char *const modes[] = { "train", "forward", "step" };
 
+static void print_flop(FILE *to, const struct bench_item *i)
+{
+    const char *useful = i->model ? "3 x the sum over its layers" : i->useful <= 0 ? "no products: see bytes/s"
+                         : i->facts.costed ? as_say("the count of %s", i->facts.name)
+                         : "counts of its parts, else 2 x their matrices x positions";
+
+    fprintf(to, "# flop\t%s\t%s\t%s\n", i->label, i->flop > 0 ? i->formula : "-",
+            i->facts.counted ? as_say("the products that %s makes", i->facts.impl) : useful);
+    if (i->facts.counted)
+        fprintf(to, "# useful flop\t%s\t%s\t%s\n", i->label, i->useful_formula, useful);
+}
+
 static void print_header(FILE *to, const struct bench_item *items, int n, const struct bench_how *how,
                          struct bench_spread peak, const double *sorted)
 {
@@ -81,18 +93,18 @@ static void print_header(FILE *to, const struct bench_item *items, int n, const 
             1e-9 * bench_copy(how->threads, 1 << 28), 1e-9 * bench_copy(how->threads, 1 << 20));
     fprintf(to, "# order\tdrawn anew each of %d rounds, seed %ju; at least %g s an item\n", how->repeats,
             (uintmax_t)how->seed, how->seconds);
-    fputs("# GFLOP/s\t= flop / (1e6 * median ms); flop below, for each line; train counts 3 forward passes\n"
+    fputs("# GFLOP/s\t= flop / (1e6 * median ms); flop below, for each line: the products of the form that ran, where it\n"
+          "#\tcounts them itself (chunks, tiles and transforms make others than the recurrence or the sum on paper), else\n"
+          "#\tthe layer's count; train counts 3 forward passes of that\n"
           "# share of peak\t= GFLOP/s / peak\n"
           "# bytes/s\t= bytes / (1e-3 * median ms); bytes: inputs, output, weights and their gradients once each way,\n"
           "#\tforward 4*(in+out+weights), train 4*(3*in+2*out+3*weights), step forward and the state read and written\n"
           "# share of copy\t= bytes/s / those of a copy that moves as many bytes, in the same rounds\n"
+          "# useful GFLOP/s\t= useful flop / (1e6 * median ms), useful flop: the layer's own count, whatever form ran\n"
           "# memory\thigh water of the arena in bytes: what is saved, gradients, scratch, state; not inputs and weights\n", to);
     for (int k = 0; k < n; k++)
         if (items[k].n)
-            fprintf(to, "# flop\t%s\t%s\t%s\n", items[k].label, items[k].flop > 0 ? items[k].formula : "-",
-                    items[k].model ? "3 x the sum over its layers" : items[k].flop > 0 ? items[k].facts.costed
-                    ? as_say("the count of %s", items[k].facts.name)
-                    : "counts of its parts, else 2 x their matrices x positions" : "no products: see bytes/s");
+            print_flop(to, &items[k]);
 }
 
 void bench_print(FILE *to, struct bench_item *items, int n, const struct bench_how *how, double *peak)
@@ -101,7 +113,7 @@ void bench_print(FILE *to, struct bench_item *items, int n, const struct bench_h
 
     print_header(to, items, n, how, top, peak);
     fputs("name\timplementation\tB\tT\tD\tthreads\tmedian ms\tGFLOP/s\tshare of peak\tbytes/s\tmemory\tlower quartile ms\t"
-          "upper quartile ms\trepeats\tmode\tscope\tposition\tshare of copy\n", to);
+          "upper quartile ms\trepeats\tmode\tscope\tposition\tshare of copy\tuseful GFLOP/s\n", to);
     for (int k = 0; k < n; k++) {
         struct bench_item *i = &items[k];
         struct bench_spread ms;
@@ -117,8 +129,8 @@ void bench_print(FILE *to, struct bench_item *items, int n, const struct bench_h
                 how->threads, ms.mid, number(rate, "%.5g"));
         fprintf(to, "%s\t%s\t%s\t%.5g\t%.5g\t%d\t%s\t%s\t", number(1e9 * rate / top.mid, "%.4f"), number(bytes, "%.5g"),
                 number(i->facts.memory, "%.0f"), ms.low, ms.high, i->n, modes[i->mode], i->scope);
-        fprintf(to, "%s\t%s\n", i->mode == RUN_STEP ? as_say("%ld", i->position) : "-",
-                number(i->copy > 0 ? bytes / i->copy : 0, "%.3f"));
+        fprintf(to, "%s\t%s\t%s\n", i->mode == RUN_STEP ? as_say("%ld", i->position) : "-",
+                number(i->copy > 0 ? bytes / i->copy : 0, "%.3f"), number(i->useful / (1e6 * ms.mid), "%.5g"));
     }
 }
 

@@ -16,7 +16,7 @@ near() { # near A B: equal to four digits
 }
 
 columns() {
-    bench deltanet --scope core --batch 2 --time 70 --width 32 --mode train >core.tsv || return
+    bench deltanet --scope core --impl chunk --batch 2 --time 70 --width 32 --mode train >core.tsv || return
     equal header "name	implementation	B	T	D	threads	median ms	GFLOP/s	share of peak	bytes/s	memory" \
         "$(grep -v '^#' core.tsv | head -n 1 | cut -f 1-11)" || return
     equal name deltanet "$(field name core.tsv)" && equal B 2 "$(field B core.tsv)" && equal T 70 "$(field T core.tsv)" &&
@@ -24,12 +24,17 @@ columns() {
         equal repeats 3 "$(field repeats core.tsv)" && equal rows 1 "$(grep -vc '^#\|^name' core.tsv)" || return
     awk -F '\t' '/^#/ || /^name/ { next } { if (!($7 > 0 && $8 > 0 && $9 > 0 && $10 > 0 && $11 > 0)) exit 1 }' core.tsv
 }
-# Evaluates the formula of the header at B, T, D and compares; FLOP counted by hand: 6 dk dv a step and head, thrice.
+# Evaluates the formulas of the header at B, T, D and compares with FLOP counted by hand. The recurrence: 6 dk dv a step and
+# head, thrice. The chunks of 64 and 6 steps: 2 n^2 (4 dk + 3 dv), and six products with states that the first chunk does
+# not have, three that the last does not.
+at_shape() { awk "BEGIN { B = 2; T = 70; D = 32; printf \"%.0f\", $1 }"; }
 formula() {
-    local expression flop
-    expression=$(awk -F '\t' '$1 == "# flop" { print $3; exit }' core.tsv)
-    flop=$(awk "BEGIN { B = 2; T = 70; D = 32; printf \"%.0f\", $expression }")
-    equal 'flop by hand' $((3 * 2 * 70 * 4 * 6 * 8 * 8)) "$flop" || return
+    local flop useful chunks=$((2 * (64 * 64 + 6 * 6) * (4 * 8 + 3 * 8) + 2 * 8 * 8 * (6 * 6 + 3 * 64)))
+    flop=$(at_shape "$(awk -F '\t' '$1 == "# flop" { print $3; exit }' core.tsv)")
+    useful=$(at_shape "$(awk -F '\t' '$1 == "# useful flop" { print $3; exit }' core.tsv)")
+    equal 'useful flop by hand' $((3 * 2 * 70 * 4 * 6 * 8 * 8)) "$useful" || return
+    equal 'flop by hand' $((2 * 4 * chunks)) "$flop" || return
+    near "$(field 'useful GFLOP/s' core.tsv)" "$(awk -v f="$useful" -v ms="$(field 'median ms' core.tsv)" 'BEGIN { print f / (1e6 * ms) }')" || return
     near "$(field GFLOP/s core.tsv)" "$(awk -v f="$flop" -v ms="$(field 'median ms' core.tsv)" 'BEGIN { print f / (1e6 * ms) }')" || return
     near "$(awk -v r="$(field GFLOP/s core.tsv)" -v p="$(awk -F '\t' '$1 == "# peak" { print $2 }' core.tsv)" 'BEGIN { print 1000 + r / p }')" \
         "$(awk -v s="$(field 'share of peak' core.tsv)" 'BEGIN { print 1000 + s }')"

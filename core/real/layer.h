@@ -55,6 +55,14 @@ struct as_layer {
 
 struct extra { char name[48]; struct as_node *node; };
 
+/* A model's last step that is kept back (as_head()): from x to the output. */
+struct kept_head {
+    bool wanted;                     /* by the pass under way */
+    struct as_node *(*body)(struct as_graph *g, struct as_node *x);
+    const struct as_layer *layer;
+    struct as_key key;
+};
+
 struct as_model {
     struct as_config *cfg;           /* borrowed while it is being built */
     struct as_data_shape data;
@@ -69,12 +77,18 @@ struct as_model {
     bool learning;                   /* ... with gradients: states stay on the tape within a piece */
     struct extra output[8], loss[8]; /* of the pass under way */
     int n_outputs, n_losses;
+    struct kept_head head;                /* of the pass under way */
     struct as_arena *state_arena;
 };
 
 #define layer_build AS_REAL(as_layer_build_)
 #define layer_run AS_REAL(as_layer_run_)
+#define layer_call AS_REAL(as_layer_call_)
+#define layer_step AS_REAL(as_layer_step_)
+#define layer_state_dims AS_REAL(as_layer_state_dims_)
 #define layer_free AS_REAL(as_layer_free_)
+#define layer_sizes AS_REAL(as_layer_sizes_)
+#define layer_flop AS_REAL(as_layer_flop_)
 #define layer_draw_weights AS_REAL(as_layer_draw_weights_)
 #define model_step AS_REAL(as_model_step_)
 #define model_learn AS_REAL(as_model_learn_)
@@ -88,9 +102,21 @@ struct as_model {
 /* Plans the filler of configuration key `key` (default def) for these inputs; NULL when it is "none". */
 struct as_layer *layer_build(struct as_model *m, const char *key, const char *def, const char *path, int n_in,
                              const struct as_spec *in);
+/* in (n_in) = the inputs' sizes at this batch and time. */
+void layer_sizes(const struct as_layer *l, ptrdiff_t batch, ptrdiff_t time, struct as_spec *in);
+/* Operations of a forward pass of the layer alone, batch 1. Layers that declare a cost are believed; for the others every
+ * matrix is used once a position. */
+double layer_flop(const struct as_layer *l, ptrdiff_t time);
 /* Runs a layer on nodes by its own implementation. */
 struct as_node *layer_run(struct as_layer *l, struct as_tape *t, bool training, struct as_key key, int n_in,
                           struct as_node *const *in);
+/* The same by l->impl, which must be there. */
+struct as_node *layer_call(struct as_layer *l, struct as_tape *t, bool training, struct as_key key, int n_in,
+                           struct as_node *const *in);
+/* One step of a stream by l->stepper: x is (batch, 1, ...); implementations see it without the time axis. */
+struct as_node *layer_step(struct as_layer *l, struct as_tape *t, struct as_key key, int n_in, struct as_node *const *in);
+/* dims = the sizes of a state with the batch filled in; returns how many numbers it has. */
+ptrdiff_t layer_state_dims(const struct state_slot *s, ptrdiff_t batch, ptrdiff_t *dims);
 void layer_free(struct as_layer *l);
 /* Initial values of all weights of a layer, into the model's store. */
 void layer_draw_weights(struct as_layer *l, uint64_t seed);

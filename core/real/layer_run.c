@@ -3,14 +3,6 @@
 
 #include <string.h>
 
-static struct as_spec spec_of(const struct as_node *a)
-{
-    struct as_spec s = { .dtype = a->dtype, .rank = a->rank };
-
-    memcpy(s.dim, a->dim, sizeof s.dim);
-    return s;
-}
-
 /* --- what graph() may call -------------------------------------------------------------------------------- */
 
 struct as_node *as_w(struct as_graph *g, int place)
@@ -100,8 +92,7 @@ static struct state_slot *state_at(const struct as_graph *g, int place)
     return (struct state_slot *)&g->layer->state[place];
 }
 
-/* The sizes of a state with the batch filled in, from the layer's first input. */
-static ptrdiff_t state_dims(const struct state_slot *s, ptrdiff_t batch, ptrdiff_t *dims)
+ptrdiff_t layer_state_dims(const struct state_slot *s, ptrdiff_t batch, ptrdiff_t *dims)
 {
     ptrdiff_t n = batch;
 
@@ -114,7 +105,7 @@ static ptrdiff_t state_dims(const struct state_slot *s, ptrdiff_t batch, ptrdiff
 struct as_node *as_graph_state(struct as_graph *g, int place)
 {
     struct state_slot *s = state_at(g, place);
-    ptrdiff_t dims[AS_MAX_RANK], n = state_dims(s, g->in[0]->dim[0], dims);
+    ptrdiff_t dims[AS_MAX_RANK], n = layer_state_dims(s, g->in[0]->dim[0], dims);
 
     if (!g->layer->model->learning)
         return as_node_wrap(g->t, s->rank, dims, s->value, NULL);
@@ -128,7 +119,7 @@ struct as_node *as_graph_state(struct as_graph *g, int place)
 void as_graph_state_set(struct as_graph *g, int place, struct as_node *value)
 {
     struct state_slot *s = state_at(g, place);
-    ptrdiff_t dims[AS_MAX_RANK], n = state_dims(s, g->in[0]->dim[0], dims);
+    ptrdiff_t dims[AS_MAX_RANK], n = layer_state_dims(s, g->in[0]->dim[0], dims);
 
     if (as_node_size(value) != n)
         as_fail(AS_FAILED, "%s: state '%s' has %td numbers and was set to %td", g->layer->path, s->name, n,
@@ -177,199 +168,6 @@ static struct as_node *run_graph(struct as_layer *l, struct as_tape *t, bool tra
     return go_on(l, &g, in[0]);
 }
 
-/* All that a call of an implementation points to; lives in the arena from forward to backward. */
-struct frame {
-    struct as_layer *layer;
-    struct as_call call;
-    struct as_spec in[AS_MAX_PORTS], out;
-    const real *x[AS_MAX_PORTS];
-    const int32_t *ix[AS_MAX_PORTS];
-    real *dx[AS_MAX_PORTS];
-    const real *w[AS_MAX_WEIGHTS];
-    real *dw[AS_MAX_WEIGHTS];
-    real *state[AS_MAX_STATES];
-    void *saved[8], *scratch[8];
-    struct as_node *node_in[AS_MAX_PORTS];
-};
-
-static struct as_spec actual_output(const struct as_layer *l, const struct as_spec *in)
-{
-    struct as_spec out = l->out;
-
-    for (int i = 0; i < out.rank; i++)
-        if (out.dim[i] == AS_ANY)
-            out.dim[i] = in->dim[i];
-    return out;
-}
-
-static struct frame *new_frame(struct as_layer *l, struct as_tape *t, bool training, struct as_key key, int n_in,
-                               struct as_node *const *in)
-{
-    struct frame *f = as_arena_zero(as_tape_arena(t), sizeof *f);
-
-    f->layer = l;
-    for (int i = 0; i < n_in; i++) {
-        f->in[i] = spec_of(in[i]);
-        f->x[i] = in[i]->x;
-        f->ix[i] = in[i]->i;
-        f->node_in[i] = in[i];
-    }
-    f->out = actual_output(l, &f->in[0]);
-    for (int i = 0; i < l->n_weights; i++)
-        f->w[i] = l->weight[i].node.x;
-    f->call = (struct as_call){ .opt = l->opt, .n_in = n_in, .in = f->in, .out = &f->out, .x = f->x, .ix = f->ix,
-                                .w = f->w, .length = in[0]->length, .key = key, .training = training,
-                                .position = l->model->position };
-    return f;
-}
-
-static struct as_room room_of(const struct frame *f, const struct as_impl *impl, bool gradients)
-{
-    struct as_room room = { .opt = f->layer->opt, .n_in = f->call.n_in, .in = f->in, .out = &f->out,
-                            .gradients = gradients };
-
-    if (impl->plan)
-        impl->plan(&room);
-    return room;
-}
-
-/* What is saved stays until the tape is reset. */
-static void take_saved(struct frame *f, struct as_tape *t, const struct as_impl *impl)
-{
-    struct as_room room = room_of(f, impl, true);
-
-    for (int i = 0; i < 8; i++)
-        if (room.saved[i])
-            f->saved[i] = as_arena_take(as_tape_arena(t), as_size(room.saved[i], sizeof(real)));
-    f->call.saved = f->saved;
-}
-
-/* Scratch is taken per call; the caller gives it back by a mark. */
-static void take_scratch(struct frame *f, struct as_tape *t, const struct as_impl *impl, bool gradients)
-{
-    struct as_room room = room_of(f, impl, gradients);
-
-    for (int i = 0; i < 8; i++)
-        f->scratch[i] = room.scratch[i] ? as_arena_take(as_tape_arena(t), as_size(room.scratch[i], sizeof(real))) : NULL;
-    f->call.scratch = f->scratch;
-}
-
-static void back_impl(struct as_tape *t, struct as_note *note)
-{
-    struct frame *f = note->saved;
-    struct as_layer *l = f->layer;
-    size_t mark;
-
-    for (int i = 0; i < f->call.n_in; i++)
-        f->dx[i] = f->node_in[i]->wants ? as_gradient(t, f->node_in[i]) : NULL;
-    for (int i = 0; i < l->n_weights; i++)
-        f->dw[i] = l->weight[i].node.wants ? l->weight[i].node.dx : NULL;
-    f->call.dx = f->dx;
-    f->call.dw = f->dw;
-    f->call.dy = note->out->dx;
-    mark = as_arena_mark(as_tape_arena(t));
-    take_scratch(f, t, l->impl, true);
-    l->impl->backward(&f->call);
-    as_arena_reset(as_tape_arena(t), mark);
-}
-
-static struct as_node *new_output(struct as_tape *t, const struct frame *f, const struct as_node *x)
-{
-    struct as_node *y = as_node_new(t, f->out.rank, f->out.dim);
-
-    if (y->rank >= 2 && x->rank >= 2 && y->dim[0] == x->dim[0] && y->dim[1] == x->dim[1])
-        y->length = x->length;
-    return y;
-}
-
-/* An implementation with step() only: the forward pass is the steps, one after the other. */
-static void repeat_steps(struct frame *f, struct as_tape *t, const struct as_impl *impl)
-{
-    struct as_layer *l = f->layer;
-    ptrdiff_t batch = f->in[0].dim[0], time = f->in[0].dim[1], size_in[AS_MAX_PORTS], size_out = f->out.dim[2];
-    struct as_arena *a = as_tape_arena(t);
-    real *x[AS_MAX_PORTS] = { 0 }, *y = as_arena_take(a, as_size((size_t)(batch * size_out), sizeof *y));
-    struct as_call c = f->call;
-
-    for (int p = 0; p < c.n_in; p++) {
-        size_in[p] = 1;
-        for (int i = 2; i < f->in[p].rank; i++)
-            size_in[p] *= f->in[p].dim[i];
-        x[p] = as_arena_take(a, as_size((size_t)(batch * size_in[p]), sizeof(real)));
-    }
-    for (int i = 3; i < f->out.rank; i++)
-        as_fail(AS_FAILED, "%s: repeated steps give (batch, time, width) only", l->path);
-    for (int i = 0; i < l->n_states; i++) {
-        ptrdiff_t dims[AS_MAX_RANK], n = state_dims(&l->state[i], batch, dims);
-
-        f->state[i] = as_arena_zero(a, as_size((size_t)n, sizeof(real)));
-        for (ptrdiff_t j = 0; l->state[i].init.spread == AS_CONSTANT && j < n; j++)
-            f->state[i][j] = (real)l->state[i].init.a;
-    }
-    c.state = f->state;
-    c.x = (const real *const *)x;
-    c.y = y;
-    for (ptrdiff_t s = 0; s < time; s++) {
-        c.position = s;
-        for (int p = 0; p < c.n_in; p++)
-            for (ptrdiff_t b = 0; b < batch; b++)
-                memcpy(x[p] + b * size_in[p], f->x[p] + (b * time + s) * size_in[p], (size_t)size_in[p] * sizeof(real));
-        impl->step(&c);
-        for (ptrdiff_t b = 0; b < batch; b++)
-            memcpy(f->call.y + (b * time + s) * size_out, y + b * size_out, (size_t)size_out * sizeof(real));
-    }
-}
-
-static struct as_node *run_impl(struct as_layer *l, struct as_tape *t, bool training, struct as_key key, int n_in,
-                                struct as_node *const *in)
-{
-    struct frame *f = new_frame(l, t, training, key, n_in, in);
-    struct as_node *y = new_output(t, f, in[0]), *wanted[6] = { 0 };
-    struct as_note *note = NULL;
-    size_t mark;
-
-    for (int i = 0; i < n_in && i < 5; i++)
-        wanted[i] = in[i];
-    for (int i = 0; i < l->n_weights && !wanted[5]; i++)
-        wanted[5] = l->weight[i].node.wants ? &l->weight[i].node : NULL;
-    note = as_note_new(t, back_impl, y, 6, wanted);
-    f->call.y = y->x;
-    if (note) {
-        note->saved = f;
-        take_saved(f, t, l->impl);
-    }
-    mark = as_arena_mark(as_tape_arena(t));
-    take_scratch(f, t, l->impl, note != NULL);
-    if (l->impl->forward) {
-        f->call.count = l->impl->counts ? l->count : NULL;
-        l->impl->forward(&f->call);
-    } else
-        repeat_steps(f, t, l->impl);
-    as_arena_reset(as_tape_arena(t), mark);
-    return y;
-}
-
-/* Streaming: x is (batch, 1, ...); implementations see it without the time axis. */
-static struct as_node *run_step(struct as_layer *l, struct as_tape *t, struct as_key key, int n_in,
-                                struct as_node *const *in)
-{
-    struct frame *f = new_frame(l, t, false, key, n_in, in);
-    struct as_node *y = new_output(t, f, in[0]);
-    size_t mark;
-
-    if (in[0]->dim[1] != 1)
-        as_fail(AS_FAILED, "%s: a streaming step takes one time step, got %td", l->path, in[0]->dim[1]);
-    for (int i = 0; i < l->n_states; i++)
-        f->state[i] = l->state[i].value;
-    f->call.state = f->state;
-    f->call.y = y->x;
-    mark = as_arena_mark(as_tape_arena(t));
-    take_scratch(f, t, l->stepper, false);
-    l->stepper->step(&f->call);
-    as_arena_reset(as_tape_arena(t), mark);
-    return y;
-}
-
 /* Gradient of an implementation that brings none: its forward values, the graph's gradient. */
 struct graph_body { struct as_layer *layer; bool training; struct as_key key; };
 
@@ -393,7 +191,7 @@ static struct as_node *dispatch(struct as_layer *l, struct as_tape *t, bool trai
                                 struct as_node *const *in)
 {
     if (l->model->streaming && l->stepper && !l->model->learning && (l->n_states || !l->variant->graph))
-        return run_step(l, t, key, n_in, in);
+        return layer_step(l, t, key, n_in, in);
     if (!l->impl || (l->model->streaming && l->n_states))
         return run_graph(l, t, training, key, n_in, in);
     if (!l->impl->backward && gradients_wanted(t)) {
@@ -404,7 +202,7 @@ static struct as_node *dispatch(struct as_layer *l, struct as_tape *t, bool trai
             return as_recompute(t, graph_body, b, in[0]);
         return run_graph(l, t, training, key, n_in, in);
     }
-    return run_impl(l, t, training, key, n_in, in);
+    return layer_call(l, t, training, key, n_in, in);
 }
 
 /* Without gradients nothing but the output is needed any more: it moves down to where the call began, and the

@@ -208,18 +208,22 @@ struct as_node *as_model_step(struct as_model *m, struct as_tape *t, int n_in, s
 
 /* --- measures --------------------------------------------------------------------------------------------- */
 
-/* Layers that declare a cost are believed; for the others every matrix is used once a position. */
-static double layer_flop(const struct as_layer *l, ptrdiff_t time)
+void layer_sizes(const struct as_layer *l, ptrdiff_t batch, ptrdiff_t time, struct as_spec *in)
 {
-    struct as_spec in[AS_MAX_PORTS];
-    double flop = 0;
-
     for (int i = 0; i < l->n_in; i++) {
         in[i] = l->in[i];
         for (int j = 0; j < in[i].rank; j++)
             if (in[i].dim[j] == AS_ANY)
-                in[i].dim[j] = j == 0 ? 1 : time;
+                in[i].dim[j] = j == 0 ? batch : time;
     }
+}
+
+double layer_flop(const struct as_layer *l, ptrdiff_t time)
+{
+    struct as_spec in[AS_MAX_PORTS];
+    double flop = 0;
+
+    layer_sizes(l, 1, time, in);
     if (l->variant->cost)
         return l->variant->cost(l->opt, l->n_in, in).flop;
     for (int i = 0; i < l->n_weights; i++)

@@ -26,7 +26,8 @@ struct runner_ask {
 
 struct runner_facts {
     char name[96], impl[48];             /* of what is run: "core/delta-rule", "chunk" */
-    bool has_core, costed;               /* costed: `flop` is the variant's own count, not its matrices' */
+    bool has_core, costed;               /* costed: the variant counts its operations itself, not by its matrices */
+    bool counted;                        /* a form that runs counts the operations of its products itself */
     double in, out, weights;             /* numbers of all inputs, of the output, of the weights */
     double memory, state;                /* the arena's high water, bytes; numbers of state a sequence */
     double tolerance;                    /* the widest that any of its parts asks for; 0: the default */
@@ -39,6 +40,7 @@ struct runner;
 #define runner_go AS_REAL(runner_go)
 #define runner_describe AS_REAL(runner_describe)
 #define runner_flop AS_REAL(runner_flop)
+#define runner_useful AS_REAL(runner_useful)
 #define runner_part AS_REAL(runner_part)
 
 /* Builds and runs once. */
@@ -47,8 +49,10 @@ void runner_free(struct runner *r);                        /* NULL is fine */
 /* One run: forward and backward, forward, or the next step. */
 void runner_go(struct runner *r);
 struct runner_facts runner_describe(const struct runner *r);
-/* Operations of one forward pass at this batch and time, at the width that was asked for. */
-double runner_flop(struct runner *r, ptrdiff_t batch, ptrdiff_t time);
+/* Operations of one run at this batch and time, at the width that was asked for. Useful: the variants' own counts, three
+ * forward passes to train. The other: where an implementation counts its products itself, what it makes. */
+double runner_useful(const struct runner *r, ptrdiff_t batch, ptrdiff_t time);
+double runner_flop(const struct runner *r, ptrdiff_t batch, ptrdiff_t time);
 /* Part 0 of the last run is the output, then the gradients of inputs and weights. Returns how many numbers it has, 0
  * when there is no such part; out (may be NULL) gets them, name (64) what it is. */
 size_t runner_part(const struct runner *r, int part, char *name, double *out);

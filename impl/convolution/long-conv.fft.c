@@ -361,8 +361,21 @@ static void backward(const struct as_call *c)
         as_parallel(j.blocks, 60.0 * (double)(j.n * j.d), taps_piece, &j);
 }
 
+/* Transforms by the usual 5 n log2 n, products of frequencies by 6 and their sums by 8. There: the taps, and to and from
+ * of each pair of rows; back: the taps again, two to and one from of each pair, and from the taps' sums. */
+static double flop_of(const void *opt, int n_in, const struct as_spec *in, bool train)
+{
+    struct job j = sizes_of(opt, in);
+    double n = (double)j.n, transform_of = 5 * n * log2(n), pairs = (double)j.pairs;
+    double there = transform_of + pairs * (2 * transform_of + 6 * n);
+
+    (void)n_in;
+    return (double)j.d * (there + (train ? pairs * (3 * transform_of + 14 * n) + 2 * transform_of : 0));
+}
+
 static const struct as_impl fft = {
     .abi = ASSAY_ABI, .name = "fft", .rank = 10, .plan = plan, .forward = forward, .backward = backward,
+    .flop = flop_of,
 };
 
 const struct as_plugin AS_PLUGIN(convolution__long_conv__fft) = { .abi = ASSAY_ABI, .impl = { &fft } };

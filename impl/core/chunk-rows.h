@@ -1,6 +1,8 @@
 /* chunk-rows.h: how the chunked forms of the fast-weight memories go through their work. A row is one head of one
- * sequence; rows are dealt to at most LANES lanes, each with one scratch that stays warm from row to row. A row's
- * numbers depend on sizes only, so any team gives the same bits.
+ * sequence, and goes from chunk to chunk with its state S, or back with dS. The heads of a sequence take turns chunk by
+ * chunk where there are sequences enough: what they read stands side by side in memory. Sequences, or rows, are dealt to
+ * at most LANES lanes, each with one scratch that stays warm. A row's numbers depend on sizes only, so any team gives the
+ * same bits.
  */
 #ifndef ASSAY_CHUNK_ROWS_H
 #define ASSAY_CHUNK_ROWS_H
@@ -9,7 +11,7 @@
 
 enum { Q, K, V };                            /* ports: q, k (batch, time, heads, dk), v (batch, time, heads, dv) */
 enum { STATES };                             /* saved: S at the chunks' starts, (batch, heads, chunks, kw, vw) */
-enum { LANES = 16 };
+enum { LANES = 16, ENOUGH = 4 };
 
 struct size { ptrdiff_t batch, time, heads, dk, dv, chunks, kw, vw; };   /* kw, vw: widths rounded up */
 
@@ -20,18 +22,24 @@ static inline struct size size_of(const struct as_spec *in)
     return (struct size){ in[Q].dim[0], time, in[Q].dim[2], dk, dv, up(time, CHUNK) / CHUNK, up(dk, WIDE), up(dv, WIDE) };
 }
 
-static inline ptrdiff_t lanes(struct size z) { return least(z.batch * z.heads, LANES); }
+/* Rows that take turns, and how many such groups there are. */
+static inline ptrdiff_t turns(struct size z) { return z.batch >= ENOUGH ? z.heads : 1; }
+static inline ptrdiff_t groups(struct size z) { return z.batch * z.heads / (z.heads ? turns(z) : 1); }
+static inline ptrdiff_t lanes(struct size z) { return least(groups(z), LANES); }
 static inline size_t all_chunks(struct size z)
 {
     return as_size(as_size((size_t)z.batch, (size_t)z.heads), (size_t)z.chunks);
 }
+
+/* Scratch of a lane: `scratch` floats and the states of the rows that take turns. */
+static inline size_t lane_size(struct size z, size_t scratch) { return scratch + (size_t)(turns(z) * z.kw * z.vw); }
 
 /* Room for the kept states and for `scratch` floats a lane. */
 static inline void plan_rows(struct as_room *r, struct size z, size_t scratch)
 {
     if (r->gradients)
         r->saved[STATES] = as_size(all_chunks(z), (size_t)(z.kw * z.vw));
-    r->scratch[0] = as_size((size_t)lanes(z), scratch);
+    r->scratch[0] = as_size((size_t)lanes(z), lane_size(z, scratch));
 }
 
 /* Steps of a sequence that are worked on: what stands in the padding is neither read nor given anything but 0. */
@@ -46,34 +54,85 @@ static inline ptrdiff_t place_of(struct size z, ptrdiff_t row, ptrdiff_t t)
     return (row / z.heads * z.time + t) * z.heads + row % z.heads;
 }
 
-/* The padding behind a row's steps. */
-static inline void clear_rest(const struct as_call *c, struct size z, ptrdiff_t row)
+/* The padding behind a row's steps, in x (batch, time, heads, width). */
+static inline void clear_rest(const struct as_call *c, struct size z, ptrdiff_t row, float *x, ptrdiff_t width)
 {
     for (ptrdiff_t t = steps_of(c, z, row); t < z.time; t++)
-        memset(c->y + place_of(z, row, t) * z.dv, 0, (size_t)z.dv * sizeof *c->y);
+        memset(x + place_of(z, row, t) * width, 0, (size_t)width * sizeof *x);
 }
 
-/* Everything for one row; `scratch` is the lane's. */
-typedef void each_row(const struct as_call *c, struct size z, float *scratch, ptrdiff_t row);
+/* One chunk of a row, the one that begins at step t0. `s` is the row's: (kw, vw), zeros before its first chunk; the rest
+ * of the scratch is the lane's. `kept`: S before the chunk, to be written on the way there; NULL without gradients. */
+typedef void each_chunk(const struct as_call *c, struct size z, float *scratch, float *s, float *kept, ptrdiff_t row,
+                        ptrdiff_t t0);
 
-struct rows { const struct as_call *c; size_t scratch; each_row *body; };
+struct rows { const struct as_call *c; size_t scratch; each_chunk *body; bool back; };
+
+static void run_turn(const struct rows *r, struct size z, float *scratch, ptrdiff_t first, ptrdiff_t chunk)
+{
+    ptrdiff_t ss = z.kw * z.vw;
+
+    for (ptrdiff_t i = 0; i < turns(z); i++) {
+        ptrdiff_t row = first + i;
+        float *kept = r->c->saved ? (float *)r->c->saved[STATES] + (row * z.chunks + chunk) * ss : NULL;
+
+        r->body(r->c, z, scratch, scratch + r->scratch + i * ss, kept, row, chunk * CHUNK);
+    }
+}
+
+static void clear_padding(const struct rows *r, struct size z, ptrdiff_t row)
+{
+    const struct as_call *c = r->c;
+
+    if (!r->back)
+        clear_rest(c, z, row, c->y, z.dv);
+    for (int p = 0; r->back && p < c->n_in; p++)
+        if (c->dx[p] && c->fresh[p])
+            clear_rest(c, z, row, c->dx[p], c->in[p].rank == 4 ? c->in[p].dim[3] : 1);
+}
 
 static void run_lane(void *ctx, ptrdiff_t lane)
 {
     const struct rows *r = ctx;
     struct size z = size_of(r->c->in);
+    float *scratch = (float *)r->c->scratch[0] + (size_t)lane * lane_size(z, r->scratch);
 
-    for (ptrdiff_t row = lane; row < z.batch * z.heads; row += lanes(z))
-        r->body(r->c, z, (float *)r->c->scratch[0] + (size_t)lane * r->scratch, row);
+    for (ptrdiff_t group = lane; group < groups(z); group += lanes(z)) {
+        ptrdiff_t first = group * turns(z), chunks = up(steps_of(r->c, z, first), CHUNK) / CHUNK;
+
+        memset(scratch + r->scratch, 0, (size_t)(turns(z) * z.kw * z.vw) * sizeof *scratch);
+        for (ptrdiff_t i = 0; i < chunks; i++)
+            run_turn(r, z, scratch, first, r->back ? chunks - 1 - i : i);
+        for (ptrdiff_t i = 0; i < turns(z); i++)
+            clear_padding(r, z, first + i);
+    }
 }
 
-/* scratch: floats a lane, as planned; flop: of a step of a head, about. */
-static void run_rows(const struct as_call *c, size_t scratch, double flop, each_row *body)
+/* scratch: floats a lane, as planned; flop: of a step of a head, about; back: from the last chunk to the first. */
+static void run_rows(const struct as_call *c, size_t scratch, double flop, each_chunk *body, bool back)
 {
     struct size z = size_of(c->in);
-    struct rows r = { c, scratch, body };
+    struct rows r = { c, scratch, body, back };
 
     as_parallel(lanes(z), (double)z.batch * (double)z.heads * (double)z.time * flop / 8, run_lane, &r);
 }
+
+/* Operations of all chunks: `of` is that of one with n steps, there or there and back, without the products of (n, dk)
+ * and (dk, dv) with a state: so many of them are not made in the first chunk, and so many not in the last. */
+struct state_products { double but_in_first, but_in_last; };
+
+static inline double flop_of_chunks(struct size z, double (*of)(struct size z, double n, bool train), bool train,
+                                    struct state_products s)
+{
+    double whole = (double)(z.time / CHUNK), rest = (double)(z.time % CHUNK), first = (double)least(z.time, CHUNK);
+    double last = rest > 0 ? rest : first, steps = (double)z.time;
+
+    return (double)(z.batch * z.heads) *
+           (whole * of(z, CHUNK, train) + of(z, rest, train) +
+            2 * (double)(z.dk * z.dv) * (s.but_in_first * (steps - first) + s.but_in_last * (steps - last)));
+}
+
+/* A gradient of one number. */
+static inline void give_one(float *to, float x, bool fresh) { *to = fresh ? x : *to + x; }
 
 #endif

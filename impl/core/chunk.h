@@ -115,6 +115,8 @@ OUTLINED void product(enum shape shape, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, s
 /* A read as it stands, or transposed. */
 AS_INLINED struct left plain(const float *x, ptrdiff_t ld) { return (struct left){ x, ld, 1 }; }
 AS_INLINED struct left flipped(const float *x, ptrdiff_t ld) { return (struct left){ x, 1, ld }; }
+AS_INLINED struct left rows_of(struct right m) { return plain(m.x, m.ld); }
+AS_INLINED struct left columns_of(struct right m) { return flipped(m.x, m.ld); }
 
 /* --- transposition ----------------------------------------------------------------------------------------- */
 
@@ -178,8 +180,9 @@ OUTLINED void take(const float *x, ptrdiff_t ld, ptrdiff_t n, ptrdiff_t width, c
     }
 }
 
-/* y (n, width; rows ld apart) += the rows of x (n, up(width, WIDE)), row i times by[i] unless `by` is NULL. */
-OUTLINED void give(const float *x, ptrdiff_t n, ptrdiff_t width, const float *by, float *y, ptrdiff_t ld)
+/* y (n, width; rows ld apart) += the rows of x (n, up(width, WIDE)), row i times by[i] unless `by` is NULL; or = them,
+ * where y is fresh. */
+OUTLINED void give(const float *x, ptrdiff_t n, ptrdiff_t width, const float *by, float *y, ptrdiff_t ld, bool fresh)
 {
     ptrdiff_t wide = up(width, WIDE), even = width / WIDE * WIDE;
 
@@ -187,10 +190,32 @@ OUTLINED void give(const float *x, ptrdiff_t n, ptrdiff_t width, const float *by
         float f = by ? by[i] : 1;
 
         for (ptrdiff_t j = 0; j < even; j += LANE)
-            as_store(y + j, as_fma(as_all(f), as_load(x + j), as_load(y + j)));
+            as_store(y + j, as_fma(as_all(f), as_load(x + j), fresh ? (vec){ 0 } : as_load(y + j)));
         for (ptrdiff_t j = even; j < width; j++)
-            y[j] = AS_FMA(f, x[j], y[j]);
+            y[j] = AS_FMA(f, x[j], fresh ? 0 : y[j]);
     }
+}
+
+/* Rows that products can read where they stand, or else a dense copy of them in `room`. */
+AS_INLINED struct right stand(const float *x, ptrdiff_t ld, ptrdiff_t n, ptrdiff_t width, float *room)
+{
+    if (width % WIDE == 0)
+        return (struct right){ x, ld };
+    take(x, ld, n, width, NULL, room);
+    return (struct right){ room, up(width, WIDE) };
+}
+
+/* Where products write rows that are meant for y: there, when y is fresh and takes whole registers, or else into `room`,
+ * from which hand_over() adds them. */
+AS_INLINED struct result aim(float *y, ptrdiff_t ld, ptrdiff_t width, bool fresh, float *room)
+{
+    return y && fresh && width % WIDE == 0 ? (struct result){ y, ld } : (struct result){ room, up(width, WIDE) };
+}
+
+AS_INLINED void hand_over(struct result from, ptrdiff_t n, ptrdiff_t width, float *y, ptrdiff_t ld, bool fresh)
+{
+    if (y && from.x != y)
+        give(from.x, n, width, NULL, y, ld, fresh);
 }
 
 /* Asks for n rows ahead of their use: of one head they stand apart, which processors do not foresee. */
@@ -199,6 +224,14 @@ AS_INLINED void ask(const float *x, ptrdiff_t ld, ptrdiff_t n, ptrdiff_t width)
     for (ptrdiff_t i = 0; i < n; i++)
         for (ptrdiff_t j = 0; j < width; j += WIDE)
             __builtin_prefetch(x + i * ld + j, 0, 2);
+}
+
+/* The same for rows that will be written. */
+AS_INLINED void ask_to_write(float *x, ptrdiff_t ld, ptrdiff_t n, ptrdiff_t width)
+{
+    for (ptrdiff_t i = 0; i < n; i++)
+        for (ptrdiff_t j = 0; j < width; j += WIDE)
+            __builtin_prefetch(x + i * ld + j, 1, 2);
 }
 
 AS_INLINED float lanes_sum(vec v)

@@ -22,12 +22,15 @@
 enum { BETA = V + 1, G };
 enum { NEW = STATES + 1 };                   /* kept: R (batch, heads, chunks, C, vw) */
 
-/* Scratch of one lane, and where a chunk stands. kb, qb, kd: e^b K, e^b Q, e^{b_C - b} K; without decay K and Q. */
+/* Scratch of one lane, and where a chunk stands. kb, qb, kd: e^b K, e^b Q, e^{b_C - b} K; without decay K and Q. Rooms are
+ * for what is not read or written where it stands. */
 struct space {
     float *f, *l, *m, *a, *dl, *da;          /* (C, C): G, L, what is solved with, A and gradients */
-    float *q, *k, *kb, *qb, *kd, *dq, *dk, *dx;      /* (C, kw) */
-    float *r, *n, *y, *x, *z;                /* (C, vw); y: dO on the way back */
-    float *s, *ds;                           /* (kw, vw) */
+    struct right q, k, kb, qb, kd;           /* (C, kw) */
+    float *q_room, *k_room, *dq_room, *dk_room, *scaled[3], *dx;     /* (C, kw) */
+    struct right y;                          /* (C, vw): dO on the way back */
+    float *r, *n, *y_room, *x, *z;           /* (C, vw) */
+    float *s, *ds;                           /* (kw, vw): the row's S, or its dS on the way back */
     float *turned, *st;                      /* K^T (kw, C) or R^T (vw, C); S^T (vw, kw) */
     float *e, *before, *after, *beta, *dg;   /* (C): e^g, e^b, e^{b_C - b}, beta, the gradient of g */
 };
@@ -36,14 +39,14 @@ enum { SQUARES = 6, KEYS = 8, VALUES = 5, VECTORS = 5 };
 
 static size_t space_size(struct size z)
 {
-    return (size_t)(SQUARES * CHUNK * CHUNK + KEYS * CHUNK * z.kw + VALUES * CHUNK * z.vw + 3 * z.kw * z.vw +
+    return (size_t)(SQUARES * CHUNK * CHUNK + KEYS * CHUNK * z.kw + VALUES * CHUNK * z.vw + z.kw * z.vw +
                     CHUNK * (z.kw > z.vw ? z.kw : z.vw) + VECTORS * CHUNK);
 }
 
-static struct space space_at(const struct as_call *c, struct size z, float *p)
+static struct space space_at(struct size z, float *p, float *state)
 {
     float *square[SQUARES], *key[KEYS], *value[VALUES];
-    struct space w;
+    struct space w = { .s = state, .ds = state };
 
     for (int i = 0; i < SQUARES; i++)
         square[i] = cut(&p, CHUNK * CHUNK);
@@ -52,13 +55,9 @@ static struct space space_at(const struct as_call *c, struct size z, float *p)
     for (int i = 0; i < VALUES; i++)
         value[i] = cut(&p, CHUNK * z.vw);
     w.f = square[0]; w.l = square[1]; w.m = square[2]; w.a = square[3]; w.dl = square[4]; w.da = square[5];
-    w.q = key[0]; w.k = key[1]; w.dq = key[2]; w.dk = key[3]; w.dx = key[4];
-    w.qb = c->n_in > G ? key[5] : w.q;
-    w.kb = c->n_in > G ? key[6] : w.k;
-    w.kd = c->n_in > G ? key[7] : w.k;
-    w.r = value[0]; w.n = value[1]; w.y = value[2]; w.x = value[3]; w.z = value[4];
-    w.s = cut(&p, z.kw * z.vw);
-    w.ds = cut(&p, z.kw * z.vw);
+    w.q_room = key[0]; w.k_room = key[1]; w.dq_room = key[2]; w.dk_room = key[3]; w.dx = key[4];
+    w.scaled[0] = key[5]; w.scaled[1] = key[6]; w.scaled[2] = key[7];
+    w.r = value[0]; w.n = value[1]; w.y_room = value[2]; w.x = value[3]; w.z = value[4];
     w.st = cut(&p, z.kw * z.vw);
     w.turned = cut(&p, CHUNK * (z.kw > z.vw ? z.kw : z.vw));
     w.e = p; w.before = p + CHUNK; w.after = p + 2 * CHUNK; w.beta = p + 3 * CHUNK; w.dg = p + 4 * CHUNK;
@@ -74,16 +73,17 @@ static void plan(struct as_room *r)
         r->saved[NEW] = as_size(all_chunks(z), (size_t)(CHUNK * z.vw));
 }
 
-/* One chunk of one head. Row i of q is q + i ldk. */
-struct piece { const float *q, *k, *v, *beta, *g; ptrdiff_t at, n, ldk, ldv, ldh; };
+/* One chunk of one head. Row i of q is q + i ldk. Before the first one S is 0, and behind the last one dS: products with
+ * them are left out. */
+struct piece { const float *q, *k, *v, *beta, *g; ptrdiff_t at, n, ldk, ldv, ldh; bool first, last; };
 
 static struct piece piece_at(const struct as_call *c, struct size z, ptrdiff_t row, ptrdiff_t t0)
 {
-    ptrdiff_t p = place_of(z, row, t0);
+    ptrdiff_t p = place_of(z, row, t0), left = steps_of(c, z, row) - t0;
 
     return (struct piece){ .q = c->x[Q] + p * z.dk, .k = c->x[K] + p * z.dk, .v = c->x[V] + p * z.dv,
                            .beta = c->x[BETA] + p, .g = c->n_in > G ? c->x[G] + p : NULL, .at = p,
-                           .n = least(CHUNK, steps_of(c, z, row) - t0), .ldk = z.heads * z.dk,
+                           .n = least(CHUNK, left), .first = t0 == 0, .last = left <= CHUNK, .ldk = z.heads * z.dk,
                            .ldv = z.heads * z.dv, .ldh = z.heads };
 }
 
@@ -93,8 +93,8 @@ static void triangles(struct piece p, struct size z, struct space w, bool back)
     ptrdiff_t n = p.n, columns = up(n, WIDE);
     struct right keys = { w.turned, CHUNK };
 
-    product(TRIANGLE, n, columns, z.kw, plain(w.k, z.kw), keys, (struct result){ w.l, CHUNK }, false);
-    product(TRIANGLE, n, columns, z.kw, plain(w.q, z.kw), keys, (struct result){ w.a, CHUNK }, false);
+    product(TRIANGLE, n, columns, z.kw, rows_of(w.k), keys, (struct result){ w.l, CHUNK }, false);
+    product(TRIANGLE, n, columns, z.kw, rows_of(w.q), keys, (struct result){ w.a, CHUNK }, false);
     for (ptrdiff_t i = 0; i < n; i++) {
         float *l = w.l + i * CHUNK, *m = w.m + i * CHUNK, *a = w.a + i * CHUNK, *f = w.f + i * CHUNK;
         vec beta = as_all(-w.beta[i]);
@@ -115,21 +115,24 @@ static void triangles(struct piece p, struct size z, struct space w, bool back)
 }
 
 /* Rows and their scaled copies, decays, K^T, the triangles. */
-static void prepare(struct piece p, struct size z, struct space w, bool back)
+static void prepare(struct piece p, struct size z, struct space *w, bool back)
 {
-    memset(w.beta, 0, CHUNK * sizeof *w.beta);
+    memset(w->beta, 0, CHUNK * sizeof *w->beta);
     for (ptrdiff_t i = 0; i < p.n; i++)
-        w.beta[i] = p.beta[i * p.ldh];
-    take(p.q, p.ldk, p.n, z.dk, NULL, w.q);
-    take(p.k, p.ldk, p.n, z.dk, NULL, w.k);
+        w->beta[i] = p.beta[i * p.ldh];
+    w->q = w->qb = stand(p.q, p.ldk, p.n, z.dk, w->q_room);
+    w->k = w->kb = w->kd = stand(p.k, p.ldk, p.n, z.dk, w->k_room);
     if (p.g) {
-        decays(p.g, p.ldh, p.n, w.e, w.before, w.after);
-        take(p.q, p.ldk, p.n, z.dk, w.before, w.qb);
-        take(p.k, p.ldk, p.n, z.dk, w.before, w.kb);
-        take(p.k, p.ldk, p.n, z.dk, w.after, w.kd);
+        decays(p.g, p.ldh, p.n, w->e, w->before, w->after);
+        take(p.q, p.ldk, p.n, z.dk, w->before, w->scaled[0]);
+        take(p.k, p.ldk, p.n, z.dk, w->before, w->scaled[1]);
+        take(p.k, p.ldk, p.n, z.dk, w->after, w->scaled[2]);
+        w->qb = (struct right){ w->scaled[0], z.kw };
+        w->kb = (struct right){ w->scaled[1], z.kw };
+        w->kd = (struct right){ w->scaled[2], z.kw };
     }
-    transpose(w.k, z.kw, p.n, z.kw, w.turned, CHUNK);
-    triangles(p, z, w, back);
+    transpose(w->k.x, w->k.ld, p.n, z.kw, w->turned, CHUNK);
+    triangles(p, z, *w, back);
 }
 
 #if ASSAY_LEVEL == 2
@@ -199,37 +202,52 @@ static void forward_chunk(const struct as_call *c, struct size z, struct piece p
 {
     ptrdiff_t n = p.n, d = z.vw;
     float *y = c->y + p.at * z.dv;
-    struct result o = d == z.dv ? (struct result){ y, p.ldv } : (struct result){ w.y, d };
+    struct result o = aim(y, p.ldv, z.dv, true, w.y_room);
 
-    prepare(p, z, w, false);
-    for (ptrdiff_t i = 0; i < n * z.kw; i += LANE)
-        as_store(w.dx + i, -as_load(w.kb + i));
+    prepare(p, z, &w, false);
+    for (ptrdiff_t i = 0; !p.first && i < n; i++)
+        for (ptrdiff_t j = 0; j < z.kw; j += LANE)
+            as_store(w.dx + i * z.kw + j, -as_load(w.kb.x + i * w.kb.ld + j));
     take(p.v, p.ldv, n, z.dv, NULL, r);
     memset(r + n * d, 0, (size_t)((up(n, WIDE) - n) * d) * sizeof *r);
-    product(WHOLE, n, d, z.kw, plain(w.dx, z.kw), (struct right){ w.s, d }, (struct result){ r, d }, true);
+    if (!p.first)
+        product(WHOLE, n, d, z.kw, plain(w.dx, z.kw), (struct right){ w.s, d }, (struct result){ r, d }, true);
     solve_lower(w.m, n, d, r);
     weigh(r, n, d, w.beta, 1, w.n);
-    product(WHOLE, n, d, z.kw, plain(w.qb, z.kw), (struct right){ w.s, d }, o, false);
-    product(LOWER, n, d, n, plain(w.a, CHUNK), (struct right){ w.n, d }, o, true);
-    for (ptrdiff_t i = 0; d != z.dv && i < n; i++)
-        memcpy(y + i * p.ldv, w.y + i * d, (size_t)z.dv * sizeof *y);
+    if (!p.first)
+        product(WHOLE, n, d, z.kw, rows_of(w.qb), (struct right){ w.s, d }, o, false);
+    product(LOWER, n, d, n, plain(w.a, CHUNK), (struct right){ w.n, d }, o, !p.first);
+    hand_over(o, n, z.dv, y, p.ldv, true);
+    if (p.last)
+        return;
     if (p.g)
         scale(w.s, z.kw * d, w.before[n - 1]);
-    product(WHOLE, z.kw, d, n, flipped(w.kd, z.kw), (struct right){ w.n, d }, (struct result){ w.s, d }, true);
+    product(WHOLE, z.kw, d, n, columns_of(w.kd), (struct right){ w.n, d }, (struct result){ w.s, d }, true);
 }
 
-static void forward_row(const struct as_call *c, struct size z, float *scratch, ptrdiff_t row)
+static void ask_for(struct piece p, struct size z)
 {
-    struct space w = space_at(c, z, scratch);
-    ptrdiff_t ss = z.kw * z.vw, steps = steps_of(c, z, row);
+    ask(p.q, p.ldk, p.n, z.dk);
+    ask(p.k, p.ldk, p.n, z.dk);
+    ask(p.v, p.ldv, p.n, z.dv);
+}
 
-    memset(w.s, 0, (size_t)ss * sizeof *w.s);
-    for (ptrdiff_t t0 = 0, at = row * z.chunks; t0 < steps; t0 += CHUNK, at++) {
-        if (c->saved)
-            memcpy((float *)c->saved[STATES] + at * ss, w.s, (size_t)ss * sizeof *w.s);
-        forward_chunk(c, z, piece_at(c, z, row, t0), w, c->saved ? (float *)c->saved[NEW] + at * CHUNK * z.vw : w.r);
-    }
-    clear_rest(c, z, row);
+/* R of a chunk among those that are kept. */
+static float *new_at(const struct as_call *c, struct size z, ptrdiff_t row, ptrdiff_t t0)
+{
+    return (float *)c->saved[NEW] + (row * z.chunks * CHUNK + t0) * z.vw;
+}
+
+static void forward_turn(const struct as_call *c, struct size z, float *scratch, float *s, float *kept, ptrdiff_t row,
+                         ptrdiff_t t0)
+{
+    struct space w = space_at(z, scratch, s);
+
+    if (kept)
+        memcpy(kept, s, (size_t)(z.kw * z.vw) * sizeof *s);
+    if (t0 + CHUNK < steps_of(c, z, row))
+        ask_for(piece_at(c, z, row, t0 + CHUNK), z);
+    forward_chunk(c, z, piece_at(c, z, row, t0), w, kept ? new_at(c, z, row, t0) : w.r);
 }
 
 /* Of a step of a head. */
@@ -242,7 +260,7 @@ static void forward(const struct as_call *c)
 {
     struct size z = size_of(c->in);
 
-    run_rows(c, space_size(z), flop(z), forward_row);
+    run_rows(c, space_size(z), flop(z), forward_turn, false);
 }
 
 /* --- the way back ------------------------------------------------------------------------------------------ */
@@ -279,98 +297,133 @@ static void back_scores(struct piece p, struct space w)
 }
 
 /* Gradients to q and k through A and L. */
-static void back_rows(struct piece p, struct size z, struct space w)
+static void back_rows(struct piece p, struct size z, struct space w, struct result dq, struct result dk)
 {
     ptrdiff_t n = p.n, d = z.kw;
-    struct result dk = { w.dk, d };
 
-    product(LOWER, n, d, n, plain(w.da, CHUNK), (struct right){ w.k, d }, (struct result){ w.dq, d }, false);
-    product(LOWER, n, d, n, plain(w.dl, CHUNK), (struct right){ w.k, d }, dk, false);
-    product(UPPER, n, d, n, flipped(w.dl, CHUNK), (struct right){ w.k, d }, dk, true);
-    product(UPPER, n, d, n, flipped(w.da, CHUNK), (struct right){ w.q, d }, dk, true);
+    product(LOWER, n, d, n, plain(w.da, CHUNK), w.k, dq, false);
+    product(LOWER, n, d, n, plain(w.dl, CHUNK), w.k, dk, false);
+    product(UPPER, n, d, n, flipped(w.dl, CHUNK), w.k, dk, true);
+    product(UPPER, n, d, n, flipped(w.da, CHUNK), w.q, dk, true);
 }
 
 /* to += by (left st): a gradient of scaled rows. With decay, the product of the two goes to every g that the row is
  * scaled by: e^b by those up to its own step (`past`), e^{b_C - b} by those behind it. */
-static void back_scaled(struct piece p, struct size z, struct space w, const float *left, const float *scaled,
-                        const float *by, bool past, float *to)
+static void back_scaled(struct piece p, struct size z, struct space w, struct right left, const float *scaled,
+                        const float *by, bool past, struct result to)
 {
     ptrdiff_t d = z.kw;
     float sum = 0;
 
-    product(WHOLE, p.n, d, z.vw, plain(left, z.vw), (struct right){ w.st, d }, (struct result){ p.g ? w.dx : to, d },
-            !p.g);
+    product(WHOLE, p.n, d, z.vw, rows_of(left), (struct right){ w.st, d }, p.g ? (struct result){ w.dx, d } : to, !p.g);
     if (!p.g)
         return;
     for (ptrdiff_t i = p.n - 1; past && i >= 0; i--)
         w.dg[i] += sum += dot(w.dx + i * d, scaled + i * d, d);
     for (ptrdiff_t i = 1; !past && i < p.n; i++)
         w.dg[i] += sum += dot(w.dx + (i - 1) * d, scaled + (i - 1) * d, d);
-    give(w.dx, p.n, d, by, to, d);
+    give(w.dx, p.n, d, by, to.x, to.ld, false);
+}
+
+/* z, x = -beta z, the gradient of beta, dA and dL. */
+static void back_solved(const struct as_call *c, struct size z, struct piece p, struct space w, const float *r)
+{
+    ptrdiff_t n = p.n, d = z.vw, columns = up(n, WIDE);
+    struct right turned = { w.turned, CHUNK };
+
+    weigh(r, n, d, w.beta, 1, w.n);
+    transpose(w.n, d, n, d, w.turned, CHUNK);
+    product(UPPER, n, d, n, flipped(w.a, CHUNK), w.y, (struct result){ w.z, d }, false);
+    if (!p.last)
+        product(WHOLE, n, d, z.kw, rows_of(w.kd), (struct right){ w.ds, d }, (struct result){ w.z, d }, true);
+    memset(w.z + n * d, 0, (size_t)((columns - n) * d) * sizeof *w.z);
+    solve_upper(w.m, n, d, w.z);
+    weigh(w.z, n, d, w.beta, -1, w.x);
+    for (ptrdiff_t i = 0; c->dx[BETA] && i < n; i++)
+        give_one(c->dx[BETA] + p.at + i * p.ldh, dot(w.z + i * d, r + i * d, d), c->fresh[BETA]);
+    product(TRIANGLE, n, columns, d, rows_of(w.y), turned, (struct result){ w.da, CHUNK }, false);
+    product(TRIANGLE, n, columns, d, plain(w.x, d), turned, (struct result){ w.dl, CHUNK }, false);
 }
 
 static void back_chunk(const struct as_call *c, struct size z, struct piece p, struct space w, const float *s,
                        const float *r)
 {
-    ptrdiff_t n = p.n, d = z.vw, columns = up(n, WIDE), ss = z.kw * d;
-    struct right dout = { w.y, d }, turned = { w.turned, CHUNK };
-    struct result ds = { w.ds, d };
-    float through = 0;
+    ptrdiff_t n = p.n, d = z.vw, ss = z.kw * d;
+    struct right x = { w.x, d };
+    struct result dq, dk, ds = { w.ds, d };
+    float *to_q = c->dx[Q] ? c->dx[Q] + p.at * z.dk : NULL, *to_k = c->dx[K] ? c->dx[K] + p.at * z.dk : NULL, through = 0;
 
-    prepare(p, z, w, true);
-    take(c->dy + p.at * z.dv, p.ldv, n, z.dv, NULL, w.y);
-    weigh(r, n, d, w.beta, 1, w.n);
-    transpose(w.n, d, n, d, w.turned, CHUNK);
-    product(UPPER, n, d, n, flipped(w.a, CHUNK), dout, (struct result){ w.z, d }, false);
-    product(WHOLE, n, d, z.kw, plain(w.kd, z.kw), (struct right){ w.ds, d }, (struct result){ w.z, d }, true);
-    memset(w.z + n * d, 0, (size_t)((columns - n) * d) * sizeof *w.z);
-    solve_upper(w.m, n, d, w.z);
-    weigh(w.z, n, d, w.beta, -1, w.x);
-    for (ptrdiff_t i = 0; c->dx[BETA] && i < n; i++)
-        c->dx[BETA][p.at + i * p.ldh] += dot(w.z + i * d, r + i * d, d);
-    product(TRIANGLE, n, columns, d, plain(w.y, d), turned, (struct result){ w.da, CHUNK }, false);
-    product(TRIANGLE, n, columns, d, plain(w.x, d), turned, (struct result){ w.dl, CHUNK }, false);
+    dq = aim(to_q, p.ldk, z.dk, c->fresh[Q], w.dq_room);
+    dk = aim(to_k, p.ldk, z.dk, c->fresh[K], w.dk_room);
+    prepare(p, z, &w, true);
+    w.y = stand(c->dy + p.at * z.dv, p.ldv, n, z.dv, w.y_room);
+    back_solved(c, z, p, w, r);
     back_scores(p, w);
-    back_rows(p, z, w);
-    transpose(s, d, z.kw, d, w.st, z.kw);
-    back_scaled(p, z, w, w.y, w.qb, w.before, true, w.dq);
-    back_scaled(p, z, w, w.x, w.kb, w.before, true, w.dk);
-    transpose(w.ds, d, z.kw, d, w.st, z.kw);
-    back_scaled(p, z, w, w.n, w.kd, w.after, false, w.dk);
-    if (c->dx[Q])
-        give(w.dq, n, z.dk, NULL, c->dx[Q] + p.at * z.dk, p.ldk);
-    if (c->dx[K])
-        give(w.dk, n, z.dk, NULL, c->dx[K] + p.at * z.dk, p.ldk);
-    for (ptrdiff_t i = 0; c->dx[V] && i < n; i++)
-        for (ptrdiff_t j = 0; j < z.dv; j++)
-            c->dx[V][(p.at + i * p.ldh) * z.dv + j] -= w.x[i * d + j];
-    if (p.g) {
+    back_rows(p, z, w, dq, dk);
+    if (!p.first) {
+        transpose(s, d, z.kw, d, w.st, z.kw);
+        back_scaled(p, z, w, w.y, w.qb.x, w.before, true, dq);
+        back_scaled(p, z, w, x, w.kb.x, w.before, true, dk);
+    }
+    if (!p.last) {
+        transpose(w.ds, d, z.kw, d, w.st, z.kw);
+        back_scaled(p, z, w, (struct right){ w.n, d }, w.kd.x, w.after, false, dk);
+    }
+    hand_over(dq, n, z.dk, to_q, p.ldk, c->fresh[Q]);
+    hand_over(dk, n, z.dk, to_k, p.ldk, c->fresh[K]);
+    if (c->dx[V])
+        give(w.z, n, z.dv, w.beta, c->dx[V] + p.at * z.dv, p.ldv, c->fresh[V]);
+    if (p.g && !p.first && !p.last) {
         through = w.before[n - 1] * dot(w.ds, s, ss);
         scale(w.ds, ss, w.before[n - 1]);
     }
-    product(WHOLE, z.kw, d, n, flipped(w.qb, z.kw), dout, ds, true);
-    product(WHOLE, z.kw, d, n, flipped(w.kb, z.kw), (struct right){ w.x, d }, ds, true);
+    if (!p.first) {
+        product(WHOLE, z.kw, d, n, columns_of(w.qb), w.y, ds, true);
+        product(WHOLE, z.kw, d, n, columns_of(w.kb), x, ds, true);
+    }
     for (ptrdiff_t i = 0; p.g && c->dx[G] && i < n; i++)
-        c->dx[G][p.at + i * p.ldh] += w.dg[i] + through;
+        give_one(c->dx[G] + p.at + i * p.ldh, w.dg[i] + through, c->fresh[G]);
 }
 
-static void backward_row(const struct as_call *c, struct size z, float *scratch, ptrdiff_t row)
+static void backward_turn(const struct as_call *c, struct size z, float *scratch, float *ds, float *kept, ptrdiff_t row,
+                          ptrdiff_t t0)
 {
-    struct space w = space_at(c, z, scratch);
-    ptrdiff_t ss = z.kw * z.vw;
+    if (t0 > 0) {
+        struct piece next = piece_at(c, z, row, t0 - CHUNK);
 
-    memset(w.ds, 0, (size_t)ss * sizeof *w.ds);
-    for (ptrdiff_t at = up(steps_of(c, z, row), CHUNK) / CHUNK - 1; at >= 0; at--)
-        back_chunk(c, z, piece_at(c, z, row, at * CHUNK), w,
-                   (const float *)c->saved[STATES] + (row * z.chunks + at) * ss,
-                   (const float *)c->saved[NEW] + (row * z.chunks + at) * CHUNK * z.vw);
+        ask(next.q, next.ldk, next.n, z.dk);
+        ask(next.k, next.ldk, next.n, z.dk);
+        ask(c->dy + next.at * z.dv, next.ldv, next.n, z.dv);
+        for (int i = Q; i <= V; i++)
+            if (c->dx[i])
+                ask_to_write(c->dx[i] + next.at * (i == V ? z.dv : z.dk), i == V ? next.ldv : next.ldk, next.n,
+                             i == V ? z.dv : z.dk);
+    }
+    back_chunk(c, z, piece_at(c, z, row, t0), space_at(z, scratch, ds), kept, new_at(c, z, row, t0));
 }
 
 static void backward(const struct as_call *c)
 {
     struct size z = size_of(c->in);
 
-    run_rows(c, space_size(z), 3 * flop(z), backward_row);
+    run_rows(c, space_size(z), 3 * flop(z), backward_turn, true);
+}
+
+/* A triangle of n steps and its strict one together are n^2 pairs. There: both of q k^T and k k^T, the solve and A N; back:
+ * those with q and k again, A^T dO and the solve, dA and dL, and four from them. */
+static double flop_of_chunk(struct size z, double n, bool train)
+{
+    double k = (double)z.dk, v = (double)z.dv;
+
+    return 2 * n * n * (train ? 4 * k + 3 * v : k + v);
+}
+
+static double flop_all(const void *opt, int n_in, const struct as_spec *in, bool train)
+{
+    (void)opt;
+    (void)n_in;
+    return flop_of_chunks(size_of(in), flop_of_chunk, train,
+                          train ? (struct state_products){ 6, 3 } : (struct state_products){ 2, 1 });
 }
 
 static const struct as_impl chunk = {
@@ -382,6 +435,8 @@ static const struct as_impl chunk = {
     .plan = plan,
     .forward = forward,
     .backward = backward,
+    .fresh = true,
+    .flop = flop_all,
 };
 
 const struct as_plugin AS_PLUGIN(core__delta_rule__chunk) = { .abi = ASSAY_ABI, .impl = { &chunk } };

@@ -23,8 +23,10 @@ struct space {
     float *a, *da;                           /* (C, C): A and its gradient, of one piece */
     float *gate, *f, *over;                  /* (C, kw): a, F, 1 / F */
     float *q, *k, *dq, *dk, *dg;             /* (C, kw): Q', K', gradients of theirs, of Q and K, and of log_a */
-    float *v, *y, *dv;                       /* (C, vw); y: dO on the way back */
-    float *s, *ds, *st;                      /* (kw, vw), S^T (vw, kw) */
+    float *v_room, *y_room, *dv_room;        /* (C, vw): for what is not read or written where it stands */
+    struct right v, y;                       /* (C, vw), where they stand; y: dO on the way back */
+    struct result to_q, to_k, to_g, to_v;    /* where the gradients of Q, K, log_a and V go */
+    float *s, *ds, *st;                      /* (kw, vw): S, the row's dS, S^T (vw, kw); S is the row's on the way there */
     float *turned;                           /* K'^T (kw, C) or V^T (vw, C) */
     float *tail;                             /* (kw) */
 };
@@ -33,11 +35,11 @@ enum { KEYS = 8, VALUES = 3 };
 
 static size_t space_size(struct size z)
 {
-    return (size_t)(2 * CHUNK * CHUNK + KEYS * CHUNK * z.kw + VALUES * CHUNK * z.vw + 3 * z.kw * z.vw +
+    return (size_t)(2 * CHUNK * CHUNK + KEYS * CHUNK * z.kw + VALUES * CHUNK * z.vw + 2 * z.kw * z.vw +
                     CHUNK * (z.kw > z.vw ? z.kw : z.vw) + z.kw);
 }
 
-static struct space space_at(struct size z, float *p)
+static struct space space_at(struct size z, float *p, float *state, bool back)
 {
     float *key[KEYS];
     struct space w;
@@ -47,11 +49,11 @@ static struct space space_at(struct size z, float *p)
     for (int i = 0; i < KEYS; i++)
         key[i] = cut(&p, CHUNK * z.kw);
     w.gate = key[0]; w.f = key[1]; w.over = key[2]; w.q = key[3]; w.k = key[4]; w.dq = key[5]; w.dk = key[6]; w.dg = key[7];
-    w.v = cut(&p, CHUNK * z.vw);
-    w.y = cut(&p, CHUNK * z.vw);
-    w.dv = cut(&p, CHUNK * z.vw);
-    w.s = cut(&p, z.kw * z.vw);
-    w.ds = cut(&p, z.kw * z.vw);
+    w.v_room = cut(&p, CHUNK * z.vw);
+    w.y_room = cut(&p, CHUNK * z.vw);
+    w.dv_room = cut(&p, CHUNK * z.vw);
+    w.s = back ? cut(&p, z.kw * z.vw) : state;
+    w.ds = state;
     w.st = cut(&p, z.kw * z.vw);
     w.turned = cut(&p, CHUNK * (z.kw > z.vw ? z.kw : z.vw));
     w.tail = p;
@@ -138,23 +140,26 @@ static void take_times(const float *x, ptrdiff_t ld, ptrdiff_t n, ptrdiff_t widt
 }
 
 /* F, 1 / F, Q', K' and V of a chunk; first: the steps at which its pieces begin, and its end. */
-static ptrdiff_t prepare(const struct as_call *c, struct size z, struct chunk p, struct space w, ptrdiff_t *first)
+static ptrdiff_t prepare(const struct as_call *c, struct size z, struct chunk p, struct space *w, ptrdiff_t *first)
 {
     ptrdiff_t d = z.kw, n = p.n, pieces = 0;
 
-    take(c->x[LOG_A] + p.at * z.dk, p.ldk, n, z.dk, NULL, w.gate);
-    as_vexp(n * d, w.gate, w.gate);
+    take(c->x[LOG_A] + p.at * z.dk, p.ldk, n, z.dk, NULL, w->gate);
+    as_vexp(n * d, w->gate, w->gate);
     for (ptrdiff_t from = 0; from < n; from = first[pieces]) {
         first[pieces++] = from;
-        first[pieces] = multiply(w, d, from, n) ? n : end_of_piece(w, d, from, n);
+        first[pieces] = multiply(*w, d, from, n) ? n : end_of_piece(*w, d, from, n);
     }
     for (ptrdiff_t i = 0; i < n * d; i += LANE)
-        as_store(w.over + i, as_all(1) / as_load(w.f + i));
-    take_times(c->x[Q] + p.at * z.dk, p.ldk, n, z.dk, w.f, w.q);
-    take_times(c->x[K] + p.at * z.dk, p.ldk, n, z.dk, w.over, w.k);
-    take(c->x[V] + p.at * z.dv, p.ldv, n, z.dv, NULL, w.v);
+        as_store(w->over + i, as_all(1) / as_load(w->f + i));
+    take_times(c->x[Q] + p.at * z.dk, p.ldk, n, z.dk, w->f, w->q);
+    take_times(c->x[K] + p.at * z.dk, p.ldk, n, z.dk, w->over, w->k);
+    w->v = stand(c->x[V] + p.at * z.dv, p.ldv, n, z.dv, w->v_room);
     return pieces;
 }
+
+/* The rows of m from i0 on. */
+static struct right behind(struct right m, ptrdiff_t i0) { return (struct right){ m.x + i0 * m.ld, m.ld }; }
 
 /* Row i of s times by[i]. */
 static void scale_rows(float *s, ptrdiff_t rows, ptrdiff_t d, const float *by)
@@ -175,32 +180,31 @@ static void scores(struct space w, ptrdiff_t d, ptrdiff_t i0, ptrdiff_t n)
 /* w.s from S' to the state behind the n steps from i0 on. */
 static void advance(struct size z, struct space w, ptrdiff_t i0, ptrdiff_t n)
 {
-    product(WHOLE, z.kw, z.vw, n, flipped(w.k + i0 * z.kw, z.kw), (struct right){ w.v + i0 * z.vw, z.vw },
+    product(WHOLE, z.kw, z.vw, n, flipped(w.k + i0 * z.kw, z.kw), behind(w.v, i0),
             (struct result){ w.s, z.vw }, true);
     scale_rows(w.s, z.kw, z.vw, w.f + (i0 + n - 1) * z.kw);
 }
 
 static void forward_chunk(const struct as_call *c, struct size z, struct chunk p, struct space w)
 {
-    ptrdiff_t first[CHUNK + 1], pieces = prepare(c, z, p, w, first), d = z.vw;
+    ptrdiff_t first[CHUNK + 1], pieces = prepare(c, z, p, &w, first), d = z.vw;
     float *y = c->y + p.at * z.dv;
+    struct result all = aim(y, p.ldv, z.dv, true, w.y_room);
 
     for (ptrdiff_t m = 0; m < pieces; m++) {
         ptrdiff_t i0 = first[m], n = first[m + 1] - i0;
-        struct result o = d == z.dv ? (struct result){ y + i0 * p.ldv, p.ldv } : (struct result){ w.y + i0 * d, d };
-
+        struct result o = { all.x + i0 * all.ld, all.ld };
         bool from_zero = p.first && m == 0, to_end = p.last && m == pieces - 1;
 
         scale_rows(w.s, z.kw, d, w.gate + i0 * z.kw);
         scores(w, z.kw, i0, n);
         if (!from_zero)
             product(WHOLE, n, d, z.kw, plain(w.q + i0 * z.kw, z.kw), (struct right){ w.s, d }, o, false);
-        product(LOWER, n, d, n, plain(w.a, CHUNK), (struct right){ w.v + i0 * d, d }, o, !from_zero);
+        product(LOWER, n, d, n, plain(w.a, CHUNK), behind(w.v, i0), o, !from_zero);
         if (!to_end)
             advance(z, w, i0, n);
     }
-    for (ptrdiff_t i = 0; d != z.dv && i < p.n; i++)
-        memcpy(y + i * p.ldv, w.y + i * d, (size_t)z.dv * sizeof *y);
+    hand_over(all, p.n, z.dv, y, p.ldv, true);
 }
 
 /* --- the way back ------------------------------------------------------------------------------------------- */
@@ -224,7 +228,7 @@ static void back_before(struct size z, struct space w, const ptrdiff_t *first, p
             continue;
         scale_rows(w.s, d, z.vw, w.gate + i0 * d);
         transpose(w.s, z.vw, d, z.vw, w.st, d);
-        product(WHOLE, n, d, z.vw, plain(w.y + i0 * z.vw, z.vw), (struct right){ w.st, d },
+        product(WHOLE, n, d, z.vw, rows_of(behind(w.y, i0)), (struct right){ w.st, d },
                 (struct result){ w.dq + i0 * d, d }, false);
     }
 }
@@ -238,7 +242,7 @@ static void back_behind(struct size z, struct space w, ptrdiff_t i0, ptrdiff_t n
 
     scale_rows(w.ds, d, z.vw, w.f + (i0 + n - 1) * d);
     transpose(w.ds, z.vw, d, z.vw, w.st, d);
-    product(WHOLE, n, d, z.vw, plain(w.v + i0 * z.vw, z.vw), (struct right){ w.st, d },
+    product(WHOLE, n, d, z.vw, rows_of(behind(w.v, i0)), (struct right){ w.st, d },
             (struct result){ w.dk + i0 * d, d }, false);
     if (!last)
         return;
@@ -263,9 +267,9 @@ static void finish(struct space w, ptrdiff_t d, ptrdiff_t i0, ptrdiff_t n, const
             vec sum = as_load(w.tail + j) + (q * dq - k * dk);
 
             as_store(w.tail + j, sum);
-            as_store(w.dg + at, sum);
-            as_store(w.dq + at, as_load(w.f + at) * as_fma(as_all(own[i]), k, dq));
-            as_store(w.dk + at, as_load(w.over + at) * as_fma(as_all(own[i]), q, dk));
+            as_store(w.to_g.x + (i0 + i) * w.to_g.ld + j, sum);
+            as_store(w.to_q.x + (i0 + i) * w.to_q.ld + j, as_load(w.f + at) * as_fma(as_all(own[i]), k, dq));
+            as_store(w.to_k.x + (i0 + i) * w.to_k.ld + j, as_load(w.over + at) * as_fma(as_all(own[i]), q, dk));
         }
 }
 
@@ -273,7 +277,7 @@ static void finish(struct space w, ptrdiff_t d, ptrdiff_t i0, ptrdiff_t n, const
 static void back_piece(const struct as_call *c, struct size z, struct chunk p, struct space w, ptrdiff_t i0, ptrdiff_t n)
 {
     ptrdiff_t d = z.vw;
-    struct right dout = { w.y + i0 * d, d };
+    struct right dout = behind(w.y, i0), v = behind(w.v, i0);
     struct left q = flipped(w.q + i0 * z.kw, z.kw);
     bool last = i0 + n == p.n, from_zero = p.last && last, to_end = p.first && i0 == 0;
     float own[CHUNK];
@@ -284,15 +288,15 @@ static void back_piece(const struct as_call *c, struct size z, struct chunk p, s
     } else
         back_behind(z, w, i0, n, last);
     if (c->dx[V]) {
-        struct result dv = { w.dv + i0 * d, d };
+        struct result dv = { w.to_v.x + i0 * w.to_v.ld, w.to_v.ld };
 
         scores(w, z.kw, i0, n);
         product(UPPER, n, d, n, flipped(w.a, CHUNK), dout, dv, false);
         if (!from_zero)
             product(WHOLE, n, d, z.kw, plain(w.k + i0 * z.kw, z.kw), (struct right){ w.ds, d }, dv, true);
     }
-    transpose(w.v + i0 * d, d, n, d, w.turned, CHUNK);
-    product(TRIANGLE, n, up(n, WIDE), d, plain(w.y + i0 * d, d), (struct right){ w.turned, CHUNK },
+    transpose(v.x, v.ld, n, d, w.turned, CHUNK);
+    product(TRIANGLE, n, up(n, WIDE), d, rows_of(dout), (struct right){ w.turned, CHUNK },
             (struct result){ w.da, CHUNK }, false);
     for (ptrdiff_t i = 0; i < n; i++)
         own[i] = w.da[i * CHUNK + i];
@@ -308,24 +312,33 @@ static void back_piece(const struct as_call *c, struct size z, struct chunk p, s
     }
 }
 
-static void give_to(const struct as_call *c, int port, const float *x, ptrdiff_t n, ptrdiff_t width, ptrdiff_t at, ptrdiff_t ld)
+static struct result aim_at(const struct as_call *c, int port, ptrdiff_t width, ptrdiff_t at, ptrdiff_t ld, float *room)
 {
-    if (c->dx[port])
-        give(x, n, width, NULL, c->dx[port] + at * width, ld);
+    return aim(c->dx[port] ? c->dx[port] + at * width : NULL, ld, width, c->fresh[port], room);
+}
+
+static void give_to(const struct as_call *c, int port, struct result from, ptrdiff_t n, ptrdiff_t width, ptrdiff_t at,
+                    ptrdiff_t ld)
+{
+    hand_over(from, n, width, c->dx[port] ? c->dx[port] + at * width : NULL, ld, c->fresh[port]);
 }
 
 static void back_chunk(const struct as_call *c, struct size z, struct chunk p, struct space w, const float *s)
 {
-    ptrdiff_t first[CHUNK + 1], pieces = prepare(c, z, p, w, first);
+    ptrdiff_t first[CHUNK + 1], pieces = prepare(c, z, p, &w, first);
 
-    take(c->dy + p.at * z.dv, p.ldv, p.n, z.dv, NULL, w.y);
+    w.to_q = aim_at(c, Q, z.dk, p.at, p.ldk, w.dq);
+    w.to_k = aim_at(c, K, z.dk, p.at, p.ldk, w.dk);
+    w.to_g = aim_at(c, LOG_A, z.dk, p.at, p.ldk, w.dg);
+    w.to_v = aim_at(c, V, z.dv, p.at, p.ldv, w.dv_room);
+    w.y = stand(c->dy + p.at * z.dv, p.ldv, p.n, z.dv, w.y_room);
     back_before(z, w, first, pieces, p.first ? NULL : s);
     for (ptrdiff_t m = pieces - 1; m >= 0; m--)
         back_piece(c, z, p, w, first[m], first[m + 1] - first[m]);
-    give_to(c, Q, w.dq, p.n, z.dk, p.at, p.ldk);
-    give_to(c, K, w.dk, p.n, z.dk, p.at, p.ldk);
-    give_to(c, V, w.dv, p.n, z.dv, p.at, p.ldv);
-    give_to(c, LOG_A, w.dg, p.n, z.dk, p.at, p.ldk);
+    give_to(c, Q, w.to_q, p.n, z.dk, p.at, p.ldk);
+    give_to(c, K, w.to_k, p.n, z.dk, p.at, p.ldk);
+    give_to(c, V, w.to_v, p.n, z.dv, p.at, p.ldv);
+    give_to(c, LOG_A, w.to_g, p.n, z.dk, p.at, p.ldk);
 }
 
 /* --- rows and lanes ----------------------------------------------------------------------------------------- */
@@ -345,43 +358,32 @@ static void ask_for_gradients(const struct as_call *c, struct size z, struct chu
 
     for (int i = 0; i < 3; i++)
         if (c->dx[keys[i]])
-            ask(c->dx[keys[i]] + p.at * z.dk, p.ldk, p.n, z.dk);
+            ask_to_write(c->dx[keys[i]] + p.at * z.dk, p.ldk, p.n, z.dk);
     if (c->dx[V])
-        ask(c->dx[V] + p.at * z.dv, p.ldv, p.n, z.dv);
+        ask_to_write(c->dx[V] + p.at * z.dv, p.ldv, p.n, z.dv);
     ask(c->dy + p.at * z.dv, p.ldv, p.n, z.dv);
 }
 
-static void forward_row(const struct as_call *c, struct size z, float *scratch, ptrdiff_t row)
+static void forward_turn(const struct as_call *c, struct size z, float *scratch, float *s, float *kept, ptrdiff_t row,
+                         ptrdiff_t t0)
 {
-    struct space w = space_at(z, scratch);
-    ptrdiff_t ss = z.kw * z.vw, steps = steps_of(c, z, row);
-
-    memset(w.s, 0, (size_t)ss * sizeof *w.s);
-    for (ptrdiff_t t0 = 0, at = row * z.chunks; t0 < steps; t0 += CHUNK, at++) {
-        if (c->saved)
-            memcpy((float *)c->saved[0] + at * ss, w.s, (size_t)ss * sizeof *w.s);
-        if (t0 + CHUNK < steps)
-            ask_for(c, z, chunk_at(c, z, row, t0 + CHUNK));
-        forward_chunk(c, z, chunk_at(c, z, row, t0), w);
-    }
-    clear_rest(c, z, row);
+    if (kept)
+        memcpy(kept, s, (size_t)(z.kw * z.vw) * sizeof *s);
+    if (t0 + CHUNK < steps_of(c, z, row))
+        ask_for(c, z, chunk_at(c, z, row, t0 + CHUNK));
+    forward_chunk(c, z, chunk_at(c, z, row, t0), space_at(z, scratch, s, false));
 }
 
-static void backward_row(const struct as_call *c, struct size z, float *scratch, ptrdiff_t row)
+static void backward_turn(const struct as_call *c, struct size z, float *scratch, float *ds, float *kept, ptrdiff_t row,
+                          ptrdiff_t t0)
 {
-    struct space w = space_at(z, scratch);
-    ptrdiff_t ss = z.kw * z.vw;
+    if (t0 > 0) {
+        struct chunk next = chunk_at(c, z, row, t0 - CHUNK);
 
-    memset(w.ds, 0, (size_t)ss * sizeof *w.ds);
-    for (ptrdiff_t n = up(steps_of(c, z, row), CHUNK) / CHUNK - 1; n >= 0; n--) {
-        if (n > 0) {
-            struct chunk next = chunk_at(c, z, row, (n - 1) * CHUNK);
-
-            ask_for(c, z, next);
-            ask_for_gradients(c, z, next);
-        }
-        back_chunk(c, z, chunk_at(c, z, row, n * CHUNK), w, (const float *)c->saved[0] + (row * z.chunks + n) * ss);
+        ask_for(c, z, next);
+        ask_for_gradients(c, z, next);
     }
+    back_chunk(c, z, chunk_at(c, z, row, t0), space_at(z, scratch, ds, true), kept);
 }
 
 /* Of a step of a head. */
@@ -394,14 +396,31 @@ static void forward(const struct as_call *c)
 {
     struct size z = size_of(c->in);
 
-    run_rows(c, space_size(z), flop(z), forward_row);
+    run_rows(c, space_size(z), flop(z), forward_turn, false);
 }
 
 static void backward(const struct as_call *c)
 {
     struct size z = size_of(c->in);
 
-    run_rows(c, space_size(z), 3 * flop(z), backward_row);
+    run_rows(c, space_size(z), 3 * flop(z), backward_turn, true);
+}
+
+/* Each product over a triangle of n steps has n (n + 1) / 2 pairs: Q' K'^T and A V there; Q' K'^T, A^T dO, dO V^T and two
+ * from dA back. The products with the state are flop_of_chunks()'s. Pieces of a chunk make a little more. */
+static double flop_of_chunk(struct size z, double n, bool train)
+{
+    double k = (double)z.dk, v = (double)z.dv, triangle = n * (n + 1) / 2;
+
+    return 2 * triangle * (train ? 4 * k + 3 * v : k + v);
+}
+
+static double flop_all(const void *opt, int n_in, const struct as_spec *in, bool train)
+{
+    (void)opt;
+    (void)n_in;
+    return flop_of_chunks(size_of(in), flop_of_chunk, train,
+                          train ? (struct state_products){ 3, 3 } : (struct state_products){ 1, 1 });
 }
 
 static const struct as_impl chunked = {
@@ -411,6 +430,8 @@ static const struct as_impl chunked = {
     .plan = plan,
     .forward = forward,
     .backward = backward,
+    .fresh = true,
+    .flop = flop_all,
 };
 
 const struct as_plugin AS_PLUGIN(core__gated_linear_rule__chunk) = { .abi = ASSAY_ABI, .impl = { &chunked } };

@@ -14,12 +14,14 @@
 
 enum { G = V + 1 };
 
-/* Scratch of one lane. qb, kd: e^b Q, e^{b_C - b} K; without decay Q and K. */
+/* Scratch of one lane. The first are rooms for what is not read or written where it stands; prepare() says what is. */
 struct space {
+    float *q_room, *k_room, *dq_room, *dk_room, *v_room, *y_room, *dv_room;
+    struct right q, k, qb, kd;               /* (C, kw); qb, kd: e^b Q, e^{b_C - b} K; without decay Q and K */
+    struct right v, y;                       /* (C, vw); y: dO on the way back */
     float *f, *a, *da;                       /* (C, C): G, A and its gradient */
-    float *q, *k, *qb, *kd, *dq, *dk, *dx;   /* (C, kw) */
-    float *v, *y, *dv;                       /* (C, vw); y: dO on the way back */
-    float *s, *ds, *st;                      /* (kw, vw), S^T (vw, kw) */
+    float *scaled_q, *scaled_k, *dx;         /* (C, kw) */
+    float *s, *ds, *st;                      /* (kw, vw): the row's S, or its dS on the way back; S^T (vw, kw) */
     float *turned;                           /* K^T (kw, C) or V^T (vw, C) */
     float *e, *before, *after, *dg;          /* (C): e^g, e^b, e^{b_C - b}, the gradient of g */
 };
@@ -28,28 +30,25 @@ enum { SQUARES = 3, KEYS = 7, VALUES = 3, VECTORS = 4 };
 
 static size_t space_size(struct size z)
 {
-    return (size_t)(SQUARES * CHUNK * CHUNK + KEYS * CHUNK * z.kw + VALUES * CHUNK * z.vw + 3 * z.kw * z.vw +
+    return (size_t)(SQUARES * CHUNK * CHUNK + KEYS * CHUNK * z.kw + VALUES * CHUNK * z.vw + z.kw * z.vw +
                     CHUNK * (z.kw > z.vw ? z.kw : z.vw) + VECTORS * CHUNK);
 }
 
-static struct space space_at(const struct as_call *c, struct size z, float *p)
+static struct space space_at(struct size z, float *p, float *state)
 {
     float *key[KEYS];
-    struct space w;
+    struct space w = { .s = state, .ds = state };
 
     w.f = cut(&p, CHUNK * CHUNK);
     w.a = cut(&p, CHUNK * CHUNK);
     w.da = cut(&p, CHUNK * CHUNK);
     for (int i = 0; i < KEYS; i++)
         key[i] = cut(&p, CHUNK * z.kw);
-    w.q = key[0]; w.k = key[1]; w.dq = key[2]; w.dk = key[3]; w.dx = key[4];
-    w.qb = c->n_in > G ? key[5] : w.q;
-    w.kd = c->n_in > G ? key[6] : w.k;
-    w.v = cut(&p, CHUNK * z.vw);
-    w.y = cut(&p, CHUNK * z.vw);
-    w.dv = cut(&p, CHUNK * z.vw);
-    w.s = cut(&p, z.kw * z.vw);
-    w.ds = cut(&p, z.kw * z.vw);
+    w.q_room = key[0]; w.k_room = key[1]; w.dq_room = key[2]; w.dk_room = key[3]; w.dx = key[4];
+    w.scaled_q = key[5]; w.scaled_k = key[6];
+    w.v_room = cut(&p, CHUNK * z.vw);
+    w.y_room = cut(&p, CHUNK * z.vw);
+    w.dv_room = cut(&p, CHUNK * z.vw);
     w.st = cut(&p, z.kw * z.vw);
     w.turned = cut(&p, CHUNK * (z.kw > z.vw ? z.kw : z.vw));
     w.e = p; w.before = p + CHUNK; w.after = p + 2 * CHUNK; w.dg = p + 3 * CHUNK;
@@ -78,48 +77,49 @@ static struct piece piece_at(const struct as_call *c, struct size z, ptrdiff_t r
 }
 
 /* Rows and their scaled copies, decays, and A with zeros above its diagonal. */
-static void prepare(struct piece p, struct size z, struct space w)
+static void prepare(struct piece p, struct size z, struct space *w)
 {
     ptrdiff_t n = p.n, columns = up(n, WIDE);
 
-    take(p.q, p.ldk, n, z.dk, NULL, w.q);
-    take(p.k, p.ldk, n, z.dk, NULL, w.k);
-    take(p.v, p.ldv, n, z.dv, NULL, w.v);
+    w->q = w->qb = stand(p.q, p.ldk, n, z.dk, w->q_room);
+    w->k = w->kd = stand(p.k, p.ldk, n, z.dk, w->k_room);
+    w->v = stand(p.v, p.ldv, n, z.dv, w->v_room);
     if (p.g) {
-        decays(p.g, p.ldh, n, w.e, w.before, w.after);
-        take(p.q, p.ldk, n, z.dk, w.before, w.qb);
-        take(p.k, p.ldk, n, z.dk, w.after, w.kd);
+        decays(p.g, p.ldh, n, w->e, w->before, w->after);
+        take(p.q, p.ldk, n, z.dk, w->before, w->scaled_q);
+        take(p.k, p.ldk, n, z.dk, w->after, w->scaled_k);
+        w->qb = (struct right){ w->scaled_q, z.kw };
+        w->kd = (struct right){ w->scaled_k, z.kw };
     }
-    transpose(w.k, z.kw, n, z.kw, w.turned, CHUNK);
-    product(TRIANGLE, n, columns, z.kw, plain(w.q, z.kw), (struct right){ w.turned, CHUNK },
-            (struct result){ w.a, CHUNK }, false);
+    transpose(w->k.x, w->k.ld, n, z.kw, w->turned, CHUNK);
+    product(TRIANGLE, n, columns, z.kw, rows_of(w->q), (struct right){ w->turned, CHUNK }, (struct result){ w->a, CHUNK },
+            false);
     for (ptrdiff_t i = 0; p.g && i < n; i++) {
-        float *a = w.a + i * CHUNK, *f = w.f + i * CHUNK;
+        float *a = w->a + i * CHUNK, *f = w->f + i * CHUNK;
 
-        decay_row(i, w.e[i], f);
+        decay_row(i, w->e[i], f);
         for (ptrdiff_t j = 0; j < up(i, LANE); j += LANE)
             as_store(a + j, as_load(a + j) * as_load(f + j));
     }
-    clear_above(w.a, n, 1);
+    clear_above(w->a, n, 1);
 }
 
 static void forward_chunk(const struct as_call *c, struct size z, struct piece p, struct space w)
 {
     ptrdiff_t n = p.n, d = z.vw;
     float *y = c->y + p.at * z.dv;
-    struct result o = d == z.dv ? (struct result){ y, p.ldv } : (struct result){ w.y, d };
+    struct result o = aim(y, p.ldv, z.dv, true, w.y_room);
 
-    prepare(p, z, w);
+    prepare(p, z, &w);
     if (!p.first)
-        product(WHOLE, n, d, z.kw, plain(w.qb, z.kw), (struct right){ w.s, d }, o, false);
-    product(LOWER, n, d, n, plain(w.a, CHUNK), (struct right){ w.v, d }, o, !p.first);
-    for (ptrdiff_t i = 0; d != z.dv && i < n; i++)
-        memcpy(y + i * p.ldv, w.y + i * d, (size_t)z.dv * sizeof *y);
+        product(WHOLE, n, d, z.kw, rows_of(w.qb), (struct right){ w.s, d }, o, false);
+    product(LOWER, n, d, n, plain(w.a, CHUNK), w.v, o, !p.first);
+    hand_over(o, n, z.dv, y, p.ldv, true);
     if (p.last)
         return;
     if (p.g)
         scale(w.s, z.kw * d, w.before[n - 1]);
-    product(WHOLE, z.kw, d, n, flipped(w.kd, z.kw), (struct right){ w.v, d }, (struct result){ w.s, d }, true);
+    product(WHOLE, z.kw, d, n, columns_of(w.kd), w.v, (struct result){ w.s, d }, true);
 }
 
 static void ask_for(struct piece p, struct size z)
@@ -132,28 +132,22 @@ static void ask_for(struct piece p, struct size z)
 static void ask_for_gradients(const struct as_call *c, struct piece p, struct size z)
 {
     if (c->dx[Q])
-        ask(c->dx[Q] + p.at * z.dk, p.ldk, p.n, z.dk);
+        ask_to_write(c->dx[Q] + p.at * z.dk, p.ldk, p.n, z.dk);
     if (c->dx[K])
-        ask(c->dx[K] + p.at * z.dk, p.ldk, p.n, z.dk);
+        ask_to_write(c->dx[K] + p.at * z.dk, p.ldk, p.n, z.dk);
     if (c->dx[V])
-        ask(c->dx[V] + p.at * z.dv, p.ldv, p.n, z.dv);
+        ask_to_write(c->dx[V] + p.at * z.dv, p.ldv, p.n, z.dv);
     ask(c->dy + p.at * z.dv, p.ldv, p.n, z.dv);
 }
 
-static void forward_row(const struct as_call *c, struct size z, float *scratch, ptrdiff_t row)
+static void forward_turn(const struct as_call *c, struct size z, float *scratch, float *s, float *kept, ptrdiff_t row,
+                         ptrdiff_t t0)
 {
-    struct space w = space_at(c, z, scratch);
-    ptrdiff_t ss = z.kw * z.vw, steps = steps_of(c, z, row);
-
-    memset(w.s, 0, (size_t)ss * sizeof *w.s);
-    for (ptrdiff_t t0 = 0, at = row * z.chunks; t0 < steps; t0 += CHUNK, at++) {
-        if (c->saved)
-            memcpy((float *)c->saved[0] + at * ss, w.s, (size_t)ss * sizeof *w.s);
-        if (t0 + CHUNK < steps)
-            ask_for(piece_at(c, z, row, t0 + CHUNK), z);
-        forward_chunk(c, z, piece_at(c, z, row, t0), w);
-    }
-    clear_rest(c, z, row);
+    if (kept)
+        memcpy(kept, s, (size_t)(z.kw * z.vw) * sizeof *s);
+    if (t0 + CHUNK < steps_of(c, z, row))
+        ask_for(piece_at(c, z, row, t0 + CHUNK), z);
+    forward_chunk(c, z, piece_at(c, z, row, t0), space_at(z, scratch, s));
 }
 
 /* dA over its triangle: scaled by the decays for q and k, and to g. Rows from the last to the first; below_j: what
@@ -184,83 +178,80 @@ static void back_scores(struct piece p, struct space w)
 
 /* to += by (left st): a gradient of scaled rows. With decay, the product of the two goes to every g that the row is
  * scaled by: e^b by those up to its own step (`past`), e^{b_C - b} by those behind it. */
-static void back_scaled(struct piece p, struct size z, struct space w, const float *left, const float *scaled,
-                        const float *by, bool past, float *to)
+static void back_scaled(struct piece p, struct size z, struct space w, struct right left, const float *scaled,
+                        const float *by, bool past, struct result to)
 {
     ptrdiff_t d = z.kw;
     float sum = 0;
 
-    product(WHOLE, p.n, d, z.vw, plain(left, z.vw), (struct right){ w.st, d }, (struct result){ p.g ? w.dx : to, d },
-            !p.g);
+    product(WHOLE, p.n, d, z.vw, rows_of(left), (struct right){ w.st, d }, p.g ? (struct result){ w.dx, d } : to, !p.g);
     if (!p.g)
         return;
     for (ptrdiff_t i = p.n - 1; past && i >= 0; i--)
         w.dg[i] += sum += dot(w.dx + i * d, scaled + i * d, d);
     for (ptrdiff_t i = 1; !past && i < p.n; i++)
         w.dg[i] += sum += dot(w.dx + (i - 1) * d, scaled + (i - 1) * d, d);
-    give(w.dx, p.n, d, by, to, d);
+    give(w.dx, p.n, d, by, to.x, to.ld, false);
 }
 
 static void back_chunk(const struct as_call *c, struct size z, struct piece p, struct space w, const float *s)
 {
     ptrdiff_t n = p.n, d = z.vw, ss = z.kw * d;
-    struct right dout = { w.y, d };
-    float through = 0;
+    float *to[V + 1], through = 0;
+    struct result dq, dk, dv;
 
-    prepare(p, z, w);
-    take(c->dy + p.at * z.dv, p.ldv, n, z.dv, NULL, w.y);
+    for (int i = Q; i <= V; i++)
+        to[i] = c->dx[i] ? c->dx[i] + p.at * (i == V ? z.dv : z.dk) : NULL;
+    dq = aim(to[Q], p.ldk, z.dk, c->fresh[Q], w.dq_room);
+    dk = aim(to[K], p.ldk, z.dk, c->fresh[K], w.dk_room);
+    dv = aim(to[V], p.ldv, z.dv, c->fresh[V], w.dv_room);
+    prepare(p, z, &w);
+    w.y = stand(c->dy + p.at * z.dv, p.ldv, n, z.dv, w.y_room);
     if (c->dx[V]) {
-        product(UPPER, n, d, n, flipped(w.a, CHUNK), dout, (struct result){ w.dv, d }, false);
+        product(UPPER, n, d, n, flipped(w.a, CHUNK), w.y, dv, false);
         if (!p.last)
-            product(WHOLE, n, d, z.kw, plain(w.kd, z.kw), (struct right){ w.ds, d }, (struct result){ w.dv, d }, true);
-        give(w.dv, n, z.dv, NULL, c->dx[V] + p.at * z.dv, p.ldv);
+            product(WHOLE, n, d, z.kw, rows_of(w.kd), (struct right){ w.ds, d }, dv, true);
+        hand_over(dv, n, z.dv, to[V], p.ldv, c->fresh[V]);
     }
-    transpose(w.v, d, n, d, w.turned, CHUNK);
-    product(TRIANGLE, n, up(n, WIDE), d, plain(w.y, d), (struct right){ w.turned, CHUNK },
-            (struct result){ w.da, CHUNK }, false);
+    transpose(w.v.x, w.v.ld, n, d, w.turned, CHUNK);
+    product(TRIANGLE, n, up(n, WIDE), d, rows_of(w.y), (struct right){ w.turned, CHUNK }, (struct result){ w.da, CHUNK },
+            false);
     if (p.g)
         back_scores(p, w);
     else
         clear_above(w.da, n, 1);
-    product(LOWER, n, z.kw, n, plain(w.da, CHUNK), (struct right){ w.k, z.kw }, (struct result){ w.dq, z.kw }, false);
-    product(UPPER, n, z.kw, n, flipped(w.da, CHUNK), (struct right){ w.q, z.kw }, (struct result){ w.dk, z.kw }, false);
+    product(LOWER, n, z.kw, n, plain(w.da, CHUNK), w.k, dq, false);
+    product(UPPER, n, z.kw, n, flipped(w.da, CHUNK), w.q, dk, false);
     if (!p.first) {
         transpose(s, d, z.kw, d, w.st, z.kw);
-        back_scaled(p, z, w, w.y, w.qb, w.before, true, w.dq);
+        back_scaled(p, z, w, w.y, w.qb.x, w.before, true, dq);
     }
     if (!p.last) {
         transpose(w.ds, d, z.kw, d, w.st, z.kw);
-        back_scaled(p, z, w, w.v, w.kd, w.after, false, w.dk);
+        back_scaled(p, z, w, w.v, w.kd.x, w.after, false, dk);
     }
-    if (c->dx[Q])
-        give(w.dq, n, z.dk, NULL, c->dx[Q] + p.at * z.dk, p.ldk);
-    if (c->dx[K])
-        give(w.dk, n, z.dk, NULL, c->dx[K] + p.at * z.dk, p.ldk);
+    hand_over(dq, n, z.dk, to[Q], p.ldk, c->fresh[Q]);
+    hand_over(dk, n, z.dk, to[K], p.ldk, c->fresh[K]);
     if (p.g && !p.first && !p.last) {
         through = w.before[n - 1] * dot(w.ds, s, ss);
         scale(w.ds, ss, w.before[n - 1]);
     }
     if (!p.first)
-        product(WHOLE, z.kw, d, n, flipped(w.qb, z.kw), dout, (struct result){ w.ds, d }, true);
+        product(WHOLE, z.kw, d, n, columns_of(w.qb), w.y, (struct result){ w.ds, d }, true);
     for (ptrdiff_t i = 0; p.g && c->dx[G] && i < n; i++)
-        c->dx[G][p.at + i * p.ldh] += w.dg[i] + through;
+        give_one(c->dx[G] + p.at + i * p.ldh, w.dg[i] + through, c->fresh[G]);
 }
 
-static void backward_row(const struct as_call *c, struct size z, float *scratch, ptrdiff_t row)
+static void backward_turn(const struct as_call *c, struct size z, float *scratch, float *ds, float *kept, ptrdiff_t row,
+                          ptrdiff_t t0)
 {
-    struct space w = space_at(c, z, scratch);
-    ptrdiff_t ss = z.kw * z.vw;
+    if (t0 > 0) {
+        struct piece next = piece_at(c, z, row, t0 - CHUNK);
 
-    memset(w.ds, 0, (size_t)ss * sizeof *w.ds);
-    for (ptrdiff_t n = up(steps_of(c, z, row), CHUNK) / CHUNK - 1; n >= 0; n--) {
-        if (n > 0) {
-            struct piece next = piece_at(c, z, row, (n - 1) * CHUNK);
-
-            ask_for(next, z);
-            ask_for_gradients(c, next, z);
-        }
-        back_chunk(c, z, piece_at(c, z, row, n * CHUNK), w, (const float *)c->saved[0] + (row * z.chunks + n) * ss);
+        ask_for(next, z);
+        ask_for_gradients(c, next, z);
     }
+    back_chunk(c, z, piece_at(c, z, row, t0), space_at(z, scratch, ds), kept);
 }
 
 /* Of a step of a head. */
@@ -273,14 +264,31 @@ static void forward(const struct as_call *c)
 {
     struct size z = size_of(c->in);
 
-    run_rows(c, space_size(z), flop(z), forward_row);
+    run_rows(c, space_size(z), flop(z), forward_turn, false);
 }
 
 static void backward(const struct as_call *c)
 {
     struct size z = size_of(c->in);
 
-    run_rows(c, space_size(z), 3 * flop(z), backward_row);
+    run_rows(c, space_size(z), 3 * flop(z), backward_turn, true);
+}
+
+/* Each product over a triangle of n steps has n (n + 1) / 2 pairs: q k^T and A V there; q k^T, A^T dO, dO V^T and two from
+ * dA back. The products with the state are flop_of_chunks()'s. */
+static double flop_of_chunk(struct size z, double n, bool train)
+{
+    double k = (double)z.dk, v = (double)z.dv, triangle = n * (n + 1) / 2;
+
+    return 2 * triangle * (train ? 4 * k + 3 * v : k + v);
+}
+
+static double flop_all(const void *opt, int n_in, const struct as_spec *in, bool train)
+{
+    (void)opt;
+    (void)n_in;
+    return flop_of_chunks(size_of(in), flop_of_chunk, train,
+                          train ? (struct state_products){ 3, 3 } : (struct state_products){ 1, 1 });
 }
 
 static const struct as_impl chunk = {
@@ -290,6 +298,8 @@ static const struct as_impl chunk = {
     .plan = plan,
     .forward = forward,
     .backward = backward,
+    .fresh = true,
+    .flop = flop_all,
 };
 
 const struct as_plugin AS_PLUGIN(core__linear_rule__chunk) = { .abi = ASSAY_ABI, .impl = { &chunk } };

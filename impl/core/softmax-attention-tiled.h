@@ -389,6 +389,18 @@ static void backward(const struct as_call *c)
         as_parallel(lanes(z), 2 * work(z), keys_lane, (void *)c);
 }
 
+/* Two products there; on the way back five, or seven where queries and keys go apart. */
+static double flop_of(const void *opt, int n_in, const struct as_spec *in, bool train)
+{
+    struct size z = size_of(in);
+    double time = (double)z.time, pairs = (double)(z.batch * z.heads) * (CAUSAL ? time * (time + 1) / 2 : time * time);
+    double k = (double)z.dk, v = (double)z.dv;
+
+    (void)opt;
+    (void)n_in;
+    return 2 * pairs * (k + v + (!train ? 0 : whole(z) ? 3 * k + 2 * v : 4 * k + 3 * v));
+}
+
 static const struct as_impl tiled = {
     .abi = ASSAY_ABI,
     .name = "tiled",
@@ -396,6 +408,7 @@ static const struct as_impl tiled = {
     .plan = plan,
     .forward = forward,
     .backward = backward,
+    .flop = flop_of,
 };
 
 #endif

@@ -127,6 +127,7 @@ struct as_graph {
 #define as_child AS_REAL(as_child)
 #define as_child_ports AS_REAL(as_child_ports)
 #define as_has_child AS_REAL(as_has_child)
+#define as_head AS_REAL(as_head)
 #define as_extra_output AS_REAL(as_extra_output)
 #define as_auxiliary AS_REAL(as_auxiliary)
 #define as_graph_state AS_REAL(as_graph_state)
@@ -142,6 +143,10 @@ bool as_has_child(const struct as_graph *g, int slot, int copy);
 /* Runs the child in a slot on x by its own implementation; an empty optional slot returns x. */
 struct as_node *as_child(struct as_graph *g, int slot, int copy, struct as_node *x);
 struct as_node *as_child_ports(struct as_graph *g, int slot, int copy, int n_in, struct as_node *const *in);
+/* The last step of a model, body(g, x) from its blocks to its output (batch, time, k), position by position. Where the
+ * objective takes sequences in pieces (objective.pieces) it is kept back, and x returned: body then runs on one piece at a
+ * time, there and back, so that the outputs of all steps never stand side by side. body uses no more of g than weights. */
+struct as_node *as_head(struct as_graph *g, struct as_node *x, struct as_node *(*body)(struct as_graph *g, struct as_node *x));
 void as_extra_output(struct as_graph *g, const char *name, struct as_node *value);   /* more outputs, by name */
 /* A named auxiliary loss: (batch) or (batch, time); the objective names its weight ("ce + 0.01*ponder"). */
 void as_auxiliary(struct as_graph *g, const char *name, struct as_node *loss);
@@ -173,6 +178,8 @@ struct as_call {
     real *y;                         /* forward: output 0, to be written whole */
     const real *dy;                  /* backward: its gradient */
     real *const *dx;                 /* backward: added to; NULL entries want none */
+    const bool *fresh;               /* backward, by port, for an implementation with `fresh`: dx holds nothing yet and
+                                        is to be written whole, padding too */
     const real *const *w;            /* weights by place */
     real *const *dw;                 /* backward: added to; NULL entries are frozen */
     real *const *state;              /* step: read and written; forward: NULL */
@@ -207,7 +214,11 @@ struct as_impl {                     /* HOW */
     void (*plan)(struct as_room *r);                   /* optional: nothing saved, no scratch */
     void (*forward)(const struct as_call *c);          /* optional when `step` is there: repeated steps */
     void (*backward)(const struct as_call *c);         /* optional: the variant's graph gives the gradient */
+    bool fresh;                      /* backward looks at as_call.fresh; else a new dx is zeroed before */
     void (*step)(const struct as_call *c);             /* optional: one time step, x and y without the time axis */
+    /* Optional: operations of the products that this form makes, forward, or forward and backward with `train`, where they
+     * are others than the variant's cost (and three times it): chunks, tiles and transforms. in: actual sizes. */
+    double (*flop)(const void *opt, int n_in, const struct as_spec *in, bool train);
     const char *const *counts;       /* optional: names of what forward counts of its own work ("newton.iterations"),
                                         NULL at the end, at most AS_MAX_COUNTS; read by as_model_count() */
 };

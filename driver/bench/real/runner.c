@@ -1,31 +1,11 @@
 /* runner.c: see runner.h. The gradient that comes in from above is given, as a caller of a framework's backward pass
  * gives it: no loss is computed. */
-#include "driver/bench/runner.h"
-
-#include "core/real/layer.h"
+#include "runner_private.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct runner {
-    struct runner_ask ask;
-    struct as_config *cfg;
-    struct as_model *m;
-    struct as_layer *l;                  /* what is run */
-    bool has_core;
-    struct as_tape *t;
-    struct as_arena *a;
-    int n_in;
-    struct as_spec in[AS_MAX_PORTS];     /* sizes of one run */
-    real *x[AS_MAX_PORTS];               /* step: (time, batch, ...), else (batch, time, ...) */
-    int32_t *ix[AS_MAX_PORTS];
-    ptrdiff_t size[AS_MAX_PORTS];        /* numbers of one run's input */
-    real *dy;
-    ptrdiff_t n_out, at;
-    struct as_node *node[AS_MAX_PORTS], *y;      /* of the last run */
-};
 
 static bool has_option(const struct as_variant *v, const char *key)
 {
@@ -314,92 +294,6 @@ void runner_go(struct runner *r)
         r->at++;
         r->m->position++;
     }
-}
-
-/* --- what is known of it ------------------------------------------------------------------------------------------ */
-
-static void add_tolerance(const struct as_layer *l, double *widest)
-{
-    double t = l->impl ? l->impl->tolerance : l->variant->graph_tolerance;
-    if (t > *widest)
-        *widest = t;
-    for (int i = 0; i < l->n_children; i++)
-        if (l->child[i].layer)
-            add_tolerance(l->child[i].layer, widest);
-}
-
-static double states(const struct as_layer *l)
-{
-    double all = 0;
-    for (int j = 0; j < l->n_states; j++) {
-        double n = l->state[j].used ? 1 : 0;
-        for (int k = 1; k < l->state[j].rank; k++)
-            n *= (double)l->state[j].dim[k];
-        all += n;
-    }
-    for (int i = 0; i < l->n_children; i++)
-        if (l->child[i].layer)
-            all += states(l->child[i].layer);
-    return all;
-}
-
-static double weights(const struct as_layer *l)
-{
-    double n = 0;
-    for (int j = 0; j < l->n_weights; j++)
-        if (l->weight[j].used)
-            n += (double)as_node_size(&l->weight[j].node);
-    for (int i = 0; i < l->n_children; i++)
-        if (l->child[i].layer)
-            n += weights(l->child[i].layer);
-    return n;
-}
-
-struct runner_facts runner_describe(const struct runner *r)
-{
-    struct runner_facts f = { .has_core = r->has_core, .costed = r->l->variant->cost != NULL, .out = (double)r->n_out };
-    const struct as_layer *l = r->l;
-    const struct as_impl *impl;
-    bool train = r->ask.mode == RUN_TRAIN;
-
-    snprintf(f.name, sizeof f.name, "%s/%s", l->entry->family, l->entry->name);
-    for (int i = 0; i < l->n_children; i++)          /* a layer around a core is told apart by its core's */
-        if (r->has_core && l == r->m->root && strcmp(l->variant->slots[l->child[i].slot].name, "core") == 0)
-            l = l->child[i].layer;
-    /* Where gradients are wanted the graph runs instead of a form that has none. */
-    impl = r->ask.mode == RUN_STEP ? l->stepper : train && l->impl && !l->impl->backward ? NULL : l->impl;
-    snprintf(f.impl, sizeof f.impl, "%s", impl ? impl->name : "graph");
-    for (int p = 0; p < r->n_in; p++)
-        f.in += (double)r->size[p];
-    f.weights = weights(r->l);
-    f.state = states(r->l);
-    f.memory = (double)as_arena_peak(as_tape_arena(r->t));
-    if (r->m->state_arena)
-        f.memory += (double)as_arena_peak(r->m->state_arena);
-    add_tolerance(r->l, &f.tolerance);
-    return f;
-}
-
-double runner_flop(struct runner *r, ptrdiff_t batch, ptrdiff_t time)
-{
-    const struct as_layer *l = r->l;
-    struct as_spec in[AS_MAX_PORTS];
-    double flop = 0;
-
-    if (l == r->m->root)
-        return as_model_measure(r->m, time).flop * (double)batch;
-    for (int i = 0; i < l->n_in; i++) {
-        in[i] = l->in[i];
-        for (int j = 0; j < in[i].rank; j++)
-            if (in[i].dim[j] == AS_ANY)
-                in[i].dim[j] = j == 0 ? 1 : time;
-    }
-    if (l->variant->cost)
-        return l->variant->cost(l->opt, l->n_in, in).flop * (double)batch;
-    for (int i = 0; i < l->n_weights; i++)
-        if (l->weight[i].used && l->weight[i].kind == AS_MATRIX)
-            flop += 2.0 * (double)as_node_size(&l->weight[i].node) * (double)time * (double)batch;
-    return flop;
 }
 
 /* The weights that part number `part` counts through, in the order of layers. */

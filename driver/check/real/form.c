@@ -93,6 +93,7 @@ static struct as_node *pass(struct form_running *run)
     struct as_node *in[FORM_PORTS], *y, *loss;
     struct as_key key = { f->key, AS_ROLE_DROPOUT, 0 };
     struct segment s = { run, in, key };
+    bool fresh = f->start == 0 && !f->guard;     /* gradients of inputs begin on the tape, in memory full of NaNs */
 
     as_tape_reset(run->t);
     start_gradients(run);
@@ -100,6 +101,8 @@ static struct as_node *pass(struct form_running *run)
     for (int i = 0; i < f->n_in; i++) {
         in[i] = form_input_node(run, i, 0, f->time);
         in[i]->length = f->length;
+        if (fresh)
+            in[i]->dx = NULL;
     }
     run->r->products = as_products_made();
     y = f->recompute ? as_recompute(run->t, run_segment, &s, in[0])
@@ -116,6 +119,9 @@ static struct as_node *pass(struct form_running *run)
         loss = as_add(run->t, loss, loss_of(run, run->m->output[i].node));
     run->r->loss = (double)loss->x[0];
     as_backward(run->t, loss, R(1.0));
+    for (int i = 0; i < f->n_in && fresh; i++)
+        if (in[i]->dx && run->dx[i])
+            memcpy(run->dx[i], in[i]->dx, (size_t)as_node_size(in[i]) * sizeof(real));
     return y;
 }
 
