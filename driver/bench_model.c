@@ -41,7 +41,8 @@ static void agree(const struct bench_item *i, const struct as_data_shape *shape)
 
     set[ask.n_set++] = width;
     for (int k = 0; k < i->n_set; k++)
-        if (strncmp(i->set[k], "data.", 5) != 0 && strncmp(i->set[k], "train.", 6) != 0 && strncmp(i->set[k], "rule", 4) != 0)
+        if (strncmp(i->set[k], "data.", 5) != 0 && strncmp(i->set[k], "train.", 6) != 0 && strncmp(i->set[k], "rule", 4) != 0 &&
+            strncmp(i->set[k], "objective", 9) != 0)
             set[ask.n_set++] = i->set[k];
     why = bench_agrees(&ask, NULL);
     if (why)
@@ -70,7 +71,7 @@ struct bench_model *bench_model_new(struct bench_item *i)
     unread = as_config_unread(b->cfg);
     if (unread)
         as_fail(AS_REFUSED, "%s", unread);
-    i->flop = 3 * (double)i->batch * as_model_measure(b->model, i->time).flop;
+    i->flop = i->useful = 3 * (double)i->batch * as_model_measure(b->model, i->time).flop;
     snprintf(i->formula, sizeof i->formula, "%.17g", i->flop);
     snprintf(i->facts.impl, sizeof i->facts.impl, "model");
     bench_model_run(b, 2);

@@ -53,6 +53,7 @@ void objective_parse(struct objective *o, struct as_config *cfg, const char *def
 {
     const char *text = as_config_word(cfg, "objective", def ? def : "ce"), *p = text;
 
+    o->pieces = as_config_get(cfg, "objective.pieces") ? (int)as_config_int(cfg, "objective.pieces", 1, 1, 65536) : 1;
     while (*p) {
         char word[96];
         size_t n = strcspn(p, "+");
@@ -162,7 +163,7 @@ static struct as_node *further_losses(const struct term *term, struct as_graph *
     return as_scale(g->t, sum, 1.0 / (double)answers);
 }
 
-static struct as_node *main_term(const struct term *term, struct as_model *m, struct as_tape *t,
+static struct as_node *main_term(const struct term *term, int pieces, struct as_model *m, struct as_tape *t,
                                  const struct as_batch *b, struct as_node *output, struct as_key key)
 {
     struct as_graph g = { .t = t, .opt = term->opt, .training = true, .key = key, .layer = m->root };
@@ -171,7 +172,9 @@ static struct as_node *main_term(const struct term *term, struct as_model *m, st
     double total;
     real *w = position_weights(as_tape_arena(t), b, &n, &total);
 
-    loss = term->output[0] ? further_losses(term, &g, m, target) : term->objective->graph(&g, output, target);
+    loss = term->output[0] ? further_losses(term, &g, m, target)
+           : m->head.body ? head_losses(&m->head, pieces, term->objective, &g, output, target)
+           : term->objective->graph(&g, output, target);
     if (as_node_size(loss) != n)
         as_fail(AS_REFUSED, "objective %s: the model gives %td losses a batch and the data has %td targets; does the "
                             "model read every step where the labels are per step?", term->name, as_node_size(loss), n);
@@ -188,7 +191,7 @@ struct as_node *objective_loss(const struct objective *o, struct as_model *m, st
         struct as_node *one, *extra = o->term[i].objective ? NULL : model_extra_loss(m, o->term[i].name);
 
         if (o->term[i].objective)
-            one = main_term(&o->term[i], m, t, b, output, key);
+            one = main_term(&o->term[i], o->pieces, m, t, b, output, key);
         else if (extra)
             one = auxiliary(t, b, extra);
         else

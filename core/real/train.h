@@ -16,7 +16,10 @@ struct term {
     void *opt;
     char name[48], output[48];       /* output: the further output that it judges; "" for the model's own */
 };
-struct objective { struct term term[AS_MAX_TERMS]; int n; };
+struct objective {
+    struct term term[AS_MAX_TERMS];
+    int n, pieces;                   /* pieces: of the time axis, in which head and objective are taken (objective.pieces) */
+};
 
 enum schedule { SCHEDULE_CONSTANT, SCHEDULE_COSINE, SCHEDULE_LINEAR };
 
@@ -59,6 +62,7 @@ struct as_trainer {
     ptrdiff_t *class_start, n_classes;      /* (n_classes + 1) */
 };
 
+#define head_losses AS_REAL(as_head_losses_)
 #define objective_parse AS_REAL(as_objective_parse_)
 #define objective_free AS_REAL(as_objective_free_)
 #define objective_loss AS_REAL(as_objective_loss_)
@@ -92,6 +96,10 @@ struct as_update trainer_show(const struct as_trainer *tr, const struct weight_s
 /* The scalar to minimise: weighted mean over the positions that count, plus auxiliary terms. */
 struct as_node *objective_loss(const struct objective *o, struct as_model *m, struct as_tape *t,
                                const struct as_batch *b, struct as_node *output, struct as_key key);
+
+/* Losses (batch, time) of an output that was kept back, x being what it is made from, in so many pieces. */
+struct as_node *head_losses(const struct kept_head *head, int pieces, const struct as_objective *objective,
+                            const struct as_graph *g, struct as_node *x, struct as_node *target);
 
 /* Weight of every target position, (batch) or (batch, time): 0 in the padding, where there is no target, else
  * the field "weight" or 1. *total gets their sum. In the arena. */

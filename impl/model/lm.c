@@ -42,12 +42,14 @@ static void plan(struct as_plan *p)
     as_output(p, 0, 3, (ptrdiff_t[]){ AS_ANY, AS_ANY, p->classes });
 }
 
+static struct as_node *tied_head(struct as_graph *g, struct as_node *x) { return as_linear(g->t, x, as_w(g, IN), NULL); }
+
 static struct as_node *graph(struct as_graph *g, struct as_node *x)
 {
     const struct lm *o = g->opt;
 
     x = run_blocks(g, &o->s, run_input(g, &o->s, x));
-    return o->tied ? as_linear(g->t, x, as_w(g, IN), NULL) : run_head(g, x);
+    return o->tied ? as_head(g, x, tied_head) : run_head(g, x);
 }
 
 static const struct as_variant lm = {

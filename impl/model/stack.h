@@ -97,9 +97,14 @@ static inline void plan_head(struct as_plan *p, const struct stack *s, const str
     as_weight(p, HEAD_B, "b_head", AS_BIAS, (struct as_init){ .spread = AS_ZERO }, 1, (ptrdiff_t[]){ p->classes });
 }
 
-static inline struct as_node *run_head(struct as_graph *g, struct as_node *x)
+static inline struct as_node *head_body(struct as_graph *g, struct as_node *x)
 {
     return as_linear(g->t, x, as_w(g, HEAD), as_w(g, HEAD_B));
+}
+
+static inline struct as_node *run_head(struct as_graph *g, struct as_node *x)
+{
+    return as_head(g, x, head_body);
 }
 
 #endif
