@@ -135,9 +135,11 @@ static void free_run(struct run *r)
 
 static struct as_call call_of(struct run *r, bool gradients)
 {
+    static const bool added_to[MOST_PORTS];
+
     return (struct as_call){ .opt = r->c->opt, .n_in = r->n_in, .in = r->in, .out = &r->out,
                              .x = (const real *const *)r->x, .y = r->y, .dy = r->dy, .dx = (real *const *)r->dx,
-                             .saved = gradients ? r->saved : NULL, .scratch = r->scratch, .length = r->c->length,
+                             .fresh = added_to, .saved = gradients ? r->saved : NULL, .scratch = r->scratch, .length = r->c->length,
                              .training = gradients };
 }
 
@@ -442,4 +444,27 @@ void core_leaves_frozen(const struct core_case *c)
         free_run(&r);
     }
     free_run(&all);
+}
+
+/* A gradient that holds nothing yet is written whole, padding too: what adding to zeros gives. */
+void core_writes_fresh(const struct core_case *c)
+{
+    struct run added = new_run(c, best(c), sizeof(float), true), fresh = new_run(c, best(c), sizeof(float), true);
+    static const bool all[MOST_PORTS] = { true, true, true, true, true };
+    struct as_call call = call_of(&fresh, true);
+
+    assert_true(fresh.impl->fresh && fresh.n_in <= 5);
+    for (int p = 0; p < fresh.n_in; p++) {
+        memset(added.dx[p], 0, (size_t)added.n[p] * sizeof(float));
+        memset(fresh.dx[p], 0xff, (size_t)fresh.n[p] * sizeof(float));
+    }
+    run_both(&added);
+    call.fresh = all;
+    fresh.impl->forward(&call);
+    fresh.impl->backward(&call);
+    for (int p = 0; p < fresh.n_in; p++)
+        for (ptrdiff_t i = 0; i < fresh.n[p]; i++)
+            assert_float_equal(((float *)fresh.dx[p])[i], ((float *)added.dx[p])[i], 0);
+    free_run(&added);
+    free_run(&fresh);
 }

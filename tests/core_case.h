@@ -35,6 +35,7 @@ void core_same_bits(const struct core_case *c);   /* the kernel at 1 to 4 thread
 void core_is_causal(const struct core_case *c);   /* the kernel; inputs from half time on change nothing before */
 void core_ignores_padding(const struct core_case *c); /* the kernel; NaN in the padding changes nothing valid */
 void core_leaves_frozen(const struct core_case *c);   /* runs with no gradient wanted, and with one at a time */
+void core_writes_fresh(const struct core_case *c);    /* the kernel, one with `fresh`: what adding to zeros gives */
 double core_worst(void);                          /* largest error so far, as a part of what is allowed */
 
 #endif

@@ -165,6 +165,22 @@ static void gradients_one_at_a_time(void **state)
     }
 }
 
+static void fresh_gradients_are_written_whole(void **state)
+{
+    static const int32_t length[] = { 150, 1, 0, 64, 77 };
+    int seen = 0;
+
+    (void)state;
+    for (int i = 0; i < CASES; i++)
+        for (int w = 0; w < WIDTHS && cases[i].kernel[0]->impl[0]->fresh; w++, seen++) {
+            struct core_case c = sized(i, 5, 150, 2, widths[w][0], widths[w][1]);
+
+            c.length = w % 2 ? length : NULL;
+            core_writes_fresh(&c);
+        }
+    assert_int_equal(seen, 5 * WIDTHS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -172,7 +188,7 @@ int main(void)
         cmocka_unit_test(kernels_against_reference),      cmocka_unit_test(extreme_decays),
         cmocka_unit_test(one_key),                        cmocka_unit_test(same_bits_at_any_team),
         cmocka_unit_test(later_inputs_change_nothing_earlier), cmocka_unit_test(padding_changes_nothing_valid),
-        cmocka_unit_test(gradients_one_at_a_time),
+        cmocka_unit_test(gradients_one_at_a_time),        cmocka_unit_test(fresh_gradients_are_written_whole),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
