@@ -13,7 +13,7 @@
 
 enum as_unary_name {
     AS_SCALE, AS_SHIFT_BY, AS_NEG, AS_SQUARE, AS_SQRT, AS_RSQRT, AS_ABS, AS_RELU, AS_CLIP, AS_SIN, AS_COS, AS_EXP,
-    AS_LOG, AS_TANH, AS_SIGMOID, AS_SOFTPLUS, AS_LOGSIGMOID, AS_ELU, AS_LOG1MEXP, AS_SILU, AS_GELU, AS_GELU_TANH,
+    AS_LOG, AS_TANH, AS_SIGMOID, AS_SOFTPLUS, AS_LOGSIGMOID, AS_ELU, AS_ELU_ONE, AS_LOG1MEXP, AS_SILU, AS_GELU, AS_GELU_TANH,
     AS_ERF, AS_UNARIES
 };
 
@@ -184,6 +184,33 @@ static void elu_back(ptrdiff_t n, const real *x, const real *y, const real *dy, 
 }
 
 static const struct as_unary elu = { "elu", 30, elu_value, elu_back };
+
+/* elu(x) + 1 as e^min(x, 0) + max(x, 0): far below zero e^x is less than the rounding of elu(x). */
+static void elu_one_value(ptrdiff_t n, const real *x, real *y, const double *a)
+{
+    real low[BLOCK];
+    (void)a;
+    BLOCKS(n, at, m) {
+#pragma omp simd
+        for (ptrdiff_t i = 0; i < m; i++)
+            low[i] = x[at + i] > 0 ? R(0.0) : x[at + i];
+        as_vexp(m, low, low);
+#pragma omp simd
+        for (ptrdiff_t i = 0; i < m; i++)
+            y[at + i] = x[at + i] > 0 ? x[at + i] + R(1.0) : low[i];
+    }
+}
+
+static void elu_one_back(ptrdiff_t n, const real *x, const real *y, const real *dy, real *dx, bool fresh,
+                         const double *a)
+{
+    (void)a;
+#pragma omp simd
+    for (ptrdiff_t i = 0; i < n; i++)
+        INTO(dx[i], dy[i] * (x[i] > 0 ? R(1.0) : y[i]));
+}
+
+static const struct as_unary elu_one = { "elu_one", 18, elu_one_value, elu_one_back };
 
 /* log(1 - e^x): log(-(e^x - 1)) above -log 2, log1p(-e^x) below (Maechler 2012, "Accurately computing
  * log(1 - exp(-|a|))"). log1p(-u) = log(w) * u / (1 - w) with w = 1 - u takes back the rounding of w. */
@@ -408,6 +435,7 @@ static const struct as_unary *const unary_loops[AS_UNARIES] = {
     [AS_SOFTPLUS] = &softplus,
     [AS_LOGSIGMOID] = &logsigmoid,
     [AS_ELU] = &elu,
+    [AS_ELU_ONE] = &elu_one,
     [AS_LOG1MEXP] = &log1mexp,
     [AS_SILU] = &silu,
     [AS_GELU] = &gelu,

@@ -96,22 +96,13 @@ static struct as_node *ones(struct as_tape *t, const struct as_node *like)
     return one;
 }
 
-/* elu(x) + 1 as exp(min(x, 0)) + max(x, 0): far below zero e^x is less than the rounding of elu(x), yet the sum that
- * it is divided by may be as small. */
-static struct as_node *elu_and_one(struct as_tape *t, struct as_node *x)
-{
-    struct as_node *above = as_relu(t, x);
-
-    return as_add(t, as_exp(t, as_sub(t, x, above)), above);
-}
-
 static struct as_node *features(struct as_tape *t, const struct opt *o, struct as_node *x)
 {
     ptrdiff_t d = x->dim[3], column[] = { -1, d, 1 }, row[] = { -1, 1, d }, wide[] = { x->dim[0], x->dim[1], x->dim[2], -1 };
     struct as_node *square, *parts[3];
 
     if (o->feature == ELU)
-        return elu_and_one(t, x);
+        return as_elu_one(t, x);
     if (o->feature == IDENTITY)
         return x;
     x = as_scale(t, x, pow((double)d, -0.25));

@@ -37,6 +37,7 @@
 #define as_gelu_tanh AS_REAL(as_gelu_tanh)
 #define as_erf AS_REAL(as_erf)
 #define as_elu AS_REAL(as_elu)
+#define as_elu_one AS_REAL(as_elu_one)
 #define as_clip AS_REAL(as_clip)
 #define as_where AS_REAL(as_where)
 #define as_stop AS_REAL(as_stop)
@@ -69,6 +70,7 @@ struct as_node *as_gelu(struct as_tape *t, struct as_node *a);                  
 struct as_node *as_gelu_tanh(struct as_tape *t, struct as_node *a);                 /* the tanh form */
 struct as_node *as_erf(struct as_tape *t, struct as_node *a);
 struct as_node *as_elu(struct as_tape *t, struct as_node *a);                       /* a > 0: a, else e^a - 1 */
+struct as_node *as_elu_one(struct as_tape *t, struct as_node *a);                   /* elu + 1: a > 0: a + 1, else e^a */
 struct as_node *as_clip(struct as_tape *t, struct as_node *a, double lo, double hi);
 /* mask: integer node, broadcast; where non-zero a, else b. */
 struct as_node *as_where(struct as_tape *t, struct as_node *mask, struct as_node *a, struct as_node *b);

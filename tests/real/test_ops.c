@@ -33,6 +33,7 @@ ONE(gelu_of, as_gelu(t, X))
 ONE(gelu_tanh_of, as_gelu_tanh(t, X))
 ONE(erf_of, as_erf(t, X))
 ONE(elu_of, as_elu(t, X))
+ONE(elu_one_of, as_elu_one(t, X))
 ONE(clip_of, as_clip(t, X, -0.5, 0.75))
 ONE(scale_of, as_scale(t, X, -2.5))
 ONE(shift_of, as_shift_by(t, X, 3.25))
@@ -95,7 +96,8 @@ static const struct gc_case unary[] = {
     SMOOTH(cos_of, S(5)), SMOOTH(tanh_of, S(300)), SMOOTH(sigmoid_of, S(3, 7)), SMOOTH(logsigmoid_of, S(3, 101)),
     SMOOTH(softplus_of, S(3, 101)), SMOOTH(log1mexp_of, IN(-3.0, -0.2, 3, 101)), KINKED(relu_of, S(3, 7)),
     SMOOTH(silu_of, S(3, 101)), SMOOTH(gelu_of, S(3, 101)), SMOOTH(gelu_tanh_of, S(3, 101)), SMOOTH(erf_of, S(3, 101)),
-    KINKED(elu_of, S(3, 101)), KINKED(clip_of, S(3, 7)), SMOOTH(scale_of, S(3, 1, 7)), SMOOTH(shift_of, S(7)),
+    KINKED(elu_of, S(3, 101)), KINKED(elu_one_of, S(3, 101)),
+    KINKED(clip_of, S(3, 7)), SMOOTH(scale_of, S(3, 1, 7)), SMOOTH(shift_of, S(7)),
     SMOOTH(neg_of, S(7)), SMOOTH(exp_of, S(2, 0, 3)), SMOOTH(tanh_of, S(17, 1031)),
 };
 

@@ -26,6 +26,7 @@ static double r_silu(double x) { return x * r_sigmoid(x); }
 static double r_gelu(double x) { return 0.5 * x * (1 + erf(x / sqrt(2))); }
 static double r_gelu_tanh(double x) { return 0.5 * x * (1 + tanh(sqrt(2 / 3.14159265358979323846) * (x + 0.044715 * x * x * x))); }
 static double r_elu(double x) { return x > 0 ? x : expm1(x); }
+static double r_elu_one(double x) { return x > 0 ? x + 1 : exp(x); }
 static double r_neg(double x) { return -x; }
 
 /* Errors allowed in units of epsilon, of the value and of `level`: cancellation in the formula itself. */
@@ -42,7 +43,8 @@ static const struct {
     { "log1mexp", as_log1mexp, r_log1mexp, -9, -0.01, 0 }, { "log1mexp", as_log1mexp, r_log1mexp, -1e-3, -1e-7, 0 },
     { "relu", as_relu, r_relu, -9, 9, 0 }, { "silu", as_silu, r_silu, -20, 20, 0 }, { "erf", as_erf, erf, -4, 4, 0 },
     { "gelu", as_gelu, r_gelu, -4, 4, 4 }, { "gelu_tanh", as_gelu_tanh, r_gelu_tanh, -4, 4, 4 },
-    { "elu", as_elu, r_elu, -9, 9, 0 }, { "elu", as_elu, r_elu, -1e-4, 1e-4, 0 }, { "neg", as_neg, r_neg, -9, 9, 0 },
+    { "elu", as_elu, r_elu, -9, 9, 0 }, { "elu", as_elu, r_elu, -1e-4, 1e-4, 0 }, { "elu_one", as_elu_one, r_elu_one, -80, 9, 0 },
+    { "neg", as_neg, r_neg, -9, 9, 0 },
 };
 
 static void test_functions(void **state)
@@ -96,6 +98,7 @@ static void test_extremes(void **state)
     extreme(as_silu, -inf, 0, 0), extreme(as_silu, inf, inf, 1), extreme(as_gelu, -inf, 0, 0);
     extreme(as_gelu, inf, inf, 1), extreme(as_gelu_tanh, -inf, 0, 0), extreme(as_gelu_tanh, 0, 0, 0.5);
     extreme(as_silu, 0, 0, 0.5), extreme(as_gelu, 0, 0, 0.5), extreme(as_gelu, 80, 80, 1), extreme(as_elu, -inf, -1, 0);
+    extreme(as_elu_one, -inf, 0, 0), extreme(as_elu_one, inf, inf, 1), extreme(as_elu_one, 0, 1, 1);
     extreme(as_relu, 0, 0, 0), extreme(as_abs, 0, 0, 0), extreme(as_relu, -inf, 0, 0);
 }
 
