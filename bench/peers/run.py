@@ -180,9 +180,11 @@ def one_round(row, us, args, draw):
 def report(kept, out):
     print("name", "B", "T", "D", "implementation", "ours ms", "peer", "peer's way", "peer's setting", "peer ms", "ratio", "low", "high",
           "ratio median", "rounds", "aim", "best", sep="\t", file=out)
-    geometric = {}
+    geometric, torch = {}, {}                    # by round: against the best peer of each line, and the best PyTorch
     for row in kept:
         best = min(row["theirs"], key=lambda p: statistics.median(row["theirs"][p]))
+        pytorch = min((p for p in row["theirs"] if p.startswith("PyTorch")), default=None,
+                      key=lambda p: statistics.median(row["theirs"][p]))
         for peer, times in row["theirs"].items():
             logs = [math.log(t / o) for t, o in zip(times, row["ours"])]
             mean, low, high = interval(logs)
@@ -191,14 +193,15 @@ def report(kept, out):
                   f"{statistics.median(times):.4g}", f"{mean:.3f}", f"{low:.3f}", f"{high:.3f}",
                   f"{math.exp(statistics.median(logs)):.3f}", len(logs), f"{row['aim']:g}", "yes" if peer == best else "no",
                   sep="\t", file=out)
-            if peer == best and row["scope"] != "model":
-                for k, value in enumerate(logs):
-                    geometric.setdefault(k, []).append(value)
-    whole = [statistics.fmean(v) for v in geometric.values() if len(v) == max(map(len, geometric.values()))]
-    if whole:
-        mean, low, high = interval(whole)
-        print(f"# geometric mean\t{mean:.3f}\t{low:.3f}\t{high:.3f}\tover {len(geometric[0])} lines against the best peer of each, "
-              f"{len(whole)} rounds", file=out)
+            for chosen, by_round in ((best, geometric), (pytorch, torch)):
+                for k, value in enumerate(logs if peer == chosen and row["scope"] != "model" else []):
+                    by_round.setdefault(k, []).append(value)
+    for what, by_round in (("peer", geometric), ("PyTorch", torch)):
+        whole = [statistics.fmean(v) for v in by_round.values() if len(v) == max(map(len, by_round.values()))]
+        if whole:
+            mean, low, high = interval(whole)
+            print(f"# geometric mean\t{mean:.3f}\t{low:.3f}\t{high:.3f}\tover {len(by_round[0])} lines against the best {what} of "
+                  f"each, {len(whole)} rounds", file=out)
 
 
 def pair(first, second, request):
