@@ -104,6 +104,12 @@ class Peers:
                 log(f"# tried\t{peer}\t{setting}\t{name}\t{shape}\t{way}\t{got[1]}")
                 if got[0] == "ok":
                     found.append((float(got[1]), setting, way, worker))
+        found = sorted(found, key=lambda f: f[0])[:3]       # again: what disturbed the first try must not choose
+        for i, (ms, setting, way, worker) in enumerate(found):
+            got = worker.ask("measure", name, way, shape, seconds)
+            log(f"# tried again\t{peer}\t{setting}\t{name}\t{shape}\t{way}\t{got[1]}")
+            if got[0] == "ok":
+                found[i] = (min(ms, float(got[1])), setting, way, worker)
         return min(found, key=lambda f: f[0]) if found else None
 
     def close(self):

@@ -25,14 +25,14 @@ def fact(facts, name):
 
 
 def table(rows, facts, pairs):
-    out = ["| layer | shape | ours | ms | best peer | its way | ms | times faster | aim |", "|---|---|---|---|---|---|---|---|---|"]
+    out = ["| layer | shape | ours | ms | best peer | its way | ms | times faster: median; mean [95 %] | aim |", "|---|---|---|---|---|---|---|---|---|"]
     for r in rows:
         if r["best"] != "yes":
             continue
-        reached = "" if float(r["ratio"]) >= float(r["aim"]) else " (not reached)"
+        reached = "" if float(r["ratio median"]) >= float(r["aim"]) else " (not reached)"
         setting = "" if r["peer's setting"] == "-" else ", " + r["peer's setting"]
         out.append(f"| {r['name']} | {r['B']}x{r['T']}x{r['D']} | {r['implementation']} | {r['ours ms']} | {r['peer']} | "
-                   f"{r['peer' + chr(39) + 's way']}{setting} | {r['peer ms']} | {r['ratio']} [{r['low']}, {r['high']}] | "
+                   f"{r['peer' + chr(39) + 's way']}{setting} | {r['peer ms']} | {r['ratio median']}; {r['ratio']} [{r['low']}, {r['high']}] | "
                    f"{r['aim']}{reached} |")
     out.append("")
     for f in fact(facts, "geometric mean"):
@@ -48,7 +48,7 @@ def table(rows, facts, pairs):
                 "| model | one of ours | two of ours | two over one | best peer | two of its | ours faster by |", "|---|---|---|---|---|---|---|"]
         out += [f"| {p[0]} | {p[1]} | {p[2]} | {p[3]} | {p[4]} | {p[5]} | {p[6]} [{p[7]}, {p[8]}] |" for p in pairs[1:]]
         out.append("")
-    notes = [" ".join(f[1:]) for name in ("threads", "peak", "load") for f in fact(facts, name)]
+    notes = [name + ": " + " ".join(f[1:]) for name in ("threads", "peak", "load") for f in fact(facts, name)]
     notes += ["skipped: " + " ".join(f[1:]) for f in fact(facts, "peer skipped") + fact(facts, "skipped") + fact(facts, "missing")]
     notes += ["peer: " + "; ".join(f[1:]) for f in fact(facts, "peer")]
     return "\n".join(out + ["- " + n for n in notes]) + "\n"
