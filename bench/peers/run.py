@@ -77,7 +77,7 @@ class Peers:
                 worker = Worker("", shlex.split(command) + ["-c", with_source], env)
                 facts = worker.ask("facts")
                 if facts[0] != "ok":
-                    self.skipped.append(f"{command}: {facts[-1] if self.workers or worker.alive else 'no PyTorch'}")
+                    self.skipped.append(f"{command}: {facts[-1] if worker.alive else 'no PyTorch'}")
                     worker.close()
                     break
                 worker.name, worker.limits = facts[1], True

@@ -48,10 +48,11 @@ def blas():
 
 def answer(request):
     if request[0] == "facts":
-        if blas().endswith("/blas/libblas.so.3") or "/lib/blas/" in blas():
+        library = blas()
+        if "/blas/libblas.so" in library:
             return "no\tits BLAS is the reference one, which nobody would use for this (apt-get install libopenblas0)"
         return f"ok\tPyTorch {torch.__version__}\tthreads {torch.get_num_threads()}\tOPENBLAS_NUM_THREADS " \
-               f"{os.environ.get('OPENBLAS_NUM_THREADS')}\tOPENBLAS_CORETYPE {os.environ.get('OPENBLAS_CORETYPE')}\t{blas()}"
+               f"{os.environ.get('OPENBLAS_NUM_THREADS')}\tOPENBLAS_CORETYPE {os.environ.get('OPENBLAS_CORETYPE')}\t{library}"
     if request[0] == "forms":
         return "\t".join(["ok"] + sorted(FORMS.get(request[1], {})))
     return measure(request[1], request[2], request[3], *map(float, request[4:]))

@@ -18,7 +18,7 @@ struct as_node *as_head(struct as_graph *g, struct as_node *x, struct as_node *(
 }
 
 struct piece {
-    const struct kept_head *head;
+    struct kept_head head;                   /* as it was kept: the way back comes when the pass is over */
     const struct as_objective *objective;
     struct as_graph g;                       /* the objective's */
     struct as_node *target;
@@ -30,12 +30,12 @@ static struct as_node *losses_of_piece(struct as_tape *t, void *ctx, struct as_n
 {
     struct piece *p = ctx;
     struct as_node *part = as_slice(t, x, 1, p->from, p->count), *target = as_slice(t, p->target, 1, p->from, p->count);
-    struct as_graph g = { .t = t, .opt = p->head->layer->opt, .in = &part, .n_in = 1, .training = true,
-                          .key = p->head->key, .layer = p->head->layer };
+    struct as_graph g = { .t = t, .opt = p->head.layer->opt, .in = &part, .n_in = 1, .training = true,
+                          .key = p->head.key, .layer = p->head.layer };
 
     part->length = target->length = NULL;
     p->g.t = t;
-    return p->objective->graph(&p->g, p->head->body(&g, part), target);
+    return p->objective->graph(&p->g, p->head.body(&g, part), target);
 }
 
 struct as_node *head_losses(const struct kept_head *head, int pieces, const struct as_objective *objective,
@@ -54,8 +54,24 @@ struct as_node *head_losses(const struct kept_head *head, int pieces, const stru
     for (ptrdiff_t i = 0; i < n; i++) {
         struct piece *p = as_arena_take(a, sizeof *p);
 
-        *p = (struct piece){ head, objective, *g, target, i * each, time - i * each < each ? time - i * each : each };
+        *p = (struct piece){ *head, objective, *g, target, i * each, time - i * each < each ? time - i * each : each };
         loss[i] = as_recompute(g->t, losses_of_piece, p, x);
     }
     return n == 1 ? loss[0] : as_concat(g->t, (int)n, loss, 1);
+}
+
+struct as_node *head_loss(struct as_pass *p)
+{
+    const struct objective *o = &p->trainer->objective;
+    struct as_model *m = p->model;
+    struct as_node *output, *loss;
+
+    m->head = (struct kept_head){ .wanted = o->pieces > 1 };
+    output = as_model_forward(m, p->trainer->tape, p->batch, true, p->key);
+    if (m->head.wanted && !m->head.body)
+        as_fail(AS_REFUSED, "objective.pieces = %d: this model does not hand over its head; lm and frames do", o->pieces);
+    m->head.wanted = false;                  /* what the objective runs of the model keeps nothing back */
+    loss = objective_loss(o, m, p->trainer->tape, p->batch, output, p->key);
+    m->head = (struct kept_head){ 0 };
+    return loss;
 }

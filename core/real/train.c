@@ -273,19 +273,12 @@ void trainer_update(struct as_trainer *tr, const struct as_pass *pass)
 void as_pass_backprop(struct as_pass *p)
 {
     struct as_trainer *tr = p->trainer;
-    struct as_node *output, *loss;
+    struct as_node *loss;
 
     as_tape_reset(tr->tape);
-    p->model->head = (struct kept_head){ .wanted = tr->objective.pieces > 1 };
-    output = as_model_forward(p->model, tr->tape, p->batch, true, p->key);
-    if (p->model->head.wanted && !p->model->head.body)
-        as_fail(AS_REFUSED, "objective.pieces = %d: this model does not hand over its head; lm and frames do",
-                tr->objective.pieces);
-    p->model->head.wanted = false;
-    loss = objective_loss(&tr->objective, p->model, tr->tape, p->batch, output, p->key);
+    loss = head_loss(p);
     p->loss = (double)loss->x[0];
     as_backward(tr->tape, loss, R(1.0));
-    p->model->head.body = NULL;
     p->bytes = as_arena_mark(as_tape_arena(tr->tape));
 }
 

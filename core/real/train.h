@@ -63,6 +63,7 @@ struct as_trainer {
 };
 
 #define head_losses AS_REAL(as_head_losses_)
+#define head_loss AS_REAL(as_head_loss_)
 #define objective_parse AS_REAL(as_objective_parse_)
 #define objective_free AS_REAL(as_objective_free_)
 #define objective_loss AS_REAL(as_objective_loss_)
@@ -100,6 +101,9 @@ struct as_node *objective_loss(const struct objective *o, struct as_model *m, st
 /* Losses (batch, time) of an output that was kept back, x being what it is made from, in so many pieces. */
 struct as_node *head_losses(const struct kept_head *head, int pieces, const struct as_objective *objective,
                             const struct as_graph *g, struct as_node *x, struct as_node *target);
+
+/* A forward pass with training on, whose head is kept back where the objective goes in pieces: the scalar to minimise. */
+struct as_node *head_loss(struct as_pass *p);
 
 /* Weight of every target position, (batch) or (batch, time): 0 in the padding, where there is no target, else
  * the field "weight" or 1. *total gets their sum. In the arena. */

@@ -58,6 +58,8 @@ static struct as_node *one_step(struct as_pass *p, ptrdiff_t at)
 
 static void check_terms(const struct objective *o)
 {
+    if (o->pieces > 1)
+        as_fail(AS_REFUSED, "objective.pieces = %d: a rule that learns piece by piece has its own; leave it out", o->pieces);
     for (int i = 0; i < o->n; i++)
         if (!o->term[i].objective || o->term[i].output[0])
             as_fail(AS_REFUSED, "objective: '%s' is a loss of a layer, and learning piece by piece takes losses of the "

@@ -11,7 +11,8 @@
 
 enum { Q, K, V };                            /* ports: q, k (batch, time, heads, dk), v (batch, time, heads, dv) */
 enum { STATES };                             /* saved: S at the chunks' starts, (batch, heads, chunks, kw, vw) */
-enum { LANES = 16, ENOUGH = 4 };
+enum { LANES = 16 };
+enum { ENOUGH = 4 };                         /* sequences: with fewer, heads would leave threads without work */
 
 struct size { ptrdiff_t batch, time, heads, dk, dv, chunks, kw, vw; };   /* kw, vw: widths rounded up */
 
@@ -62,7 +63,7 @@ static inline void clear_rest(const struct as_call *c, struct size z, ptrdiff_t 
 }
 
 /* One chunk of a row, the one that begins at step t0. `s` is the row's: (kw, vw), zeros before its first chunk; the rest
- * of the scratch is the lane's. `kept`: S before the chunk, to be written on the way there; NULL without gradients. */
+ * of the scratch is the lane's. `kept`: S before the chunk; NULL without gradients. */
 typedef void each_chunk(const struct as_call *c, struct size z, float *scratch, float *s, float *kept, ptrdiff_t row,
                         ptrdiff_t t0);
 
@@ -75,8 +76,11 @@ static void run_turn(const struct rows *r, struct size z, float *scratch, ptrdif
     for (ptrdiff_t i = 0; i < turns(z); i++) {
         ptrdiff_t row = first + i;
         float *kept = r->c->saved ? (float *)r->c->saved[STATES] + (row * z.chunks + chunk) * ss : NULL;
+        float *s = scratch + r->scratch + i * ss;
 
-        r->body(r->c, z, scratch, scratch + r->scratch + i * ss, kept, row, chunk * CHUNK);
+        if (kept && !r->back)
+            memcpy(kept, s, (size_t)ss * sizeof *s);
+        r->body(r->c, z, scratch, s, kept, row, chunk * CHUNK);
     }
 }
 
@@ -130,6 +134,24 @@ static inline double flop_of_chunks(struct size z, double (*of)(struct size z, d
     return (double)(z.batch * z.heads) *
            (whole * of(z, CHUNK, train) + of(z, rest, train) +
             2 * (double)(z.dk * z.dv) * (s.but_in_first * (steps - first) + s.but_in_last * (steps - last)));
+}
+
+/* Of the forms without a correction within the chunk: each product over a triangle has n (n + 1) / 2 pairs. q k^T and A V there; q k^T, A^T dO, dO V^T
+ * and two from dA back. One product with the state at either end there, three there and back. */
+static inline double flop_of_triangles(struct size z, double n, bool train)
+{
+    double k = (double)z.dk, v = (double)z.dv, triangle = n * (n + 1) / 2;
+
+    return 2 * triangle * (train ? 4 * k + 3 * v : k + v);
+}
+
+static inline double flop_by_triangles(const void *opt, int n_in, const struct as_spec *in, bool train)
+{
+    double each = train ? 3 : 1;
+
+    (void)opt;
+    (void)n_in;
+    return flop_of_chunks(size_of(in), flop_of_triangles, train, (struct state_products){ each, each });
 }
 
 /* A gradient of one number. */

@@ -243,8 +243,6 @@ static void forward_turn(const struct as_call *c, struct size z, float *scratch,
 {
     struct space w = space_at(z, scratch, s);
 
-    if (kept)
-        memcpy(kept, s, (size_t)(z.kw * z.vw) * sizeof *s);
     if (t0 + CHUNK < steps_of(c, z, row))
         ask_for(piece_at(c, z, row, t0 + CHUNK), z);
     forward_chunk(c, z, piece_at(c, z, row, t0), w, kept ? new_at(c, z, row, t0) : w.r);

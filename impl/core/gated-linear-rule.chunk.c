@@ -367,8 +367,7 @@ static void ask_for_gradients(const struct as_call *c, struct size z, struct chu
 static void forward_turn(const struct as_call *c, struct size z, float *scratch, float *s, float *kept, ptrdiff_t row,
                          ptrdiff_t t0)
 {
-    if (kept)
-        memcpy(kept, s, (size_t)(z.kw * z.vw) * sizeof *s);
+    (void)kept;
     if (t0 + CHUNK < steps_of(c, z, row))
         ask_for(c, z, chunk_at(c, z, row, t0 + CHUNK));
     forward_chunk(c, z, chunk_at(c, z, row, t0), space_at(z, scratch, s, false));
@@ -386,7 +385,7 @@ static void backward_turn(const struct as_call *c, struct size z, float *scratch
     back_chunk(c, z, chunk_at(c, z, row, t0), space_at(z, scratch, ds, true), kept);
 }
 
-/* Of a step of a head. */
+/* Of a step of a head. Pieces of a chunk make a little more. */
 static double flop(struct size z)
 {
     return 4.0 * (double)(z.dk * z.dv) + (double)CHUNK * (double)(2 * z.dk + z.dv);
@@ -406,23 +405,6 @@ static void backward(const struct as_call *c)
     run_rows(c, space_size(z), 3 * flop(z), backward_turn, true);
 }
 
-/* Each product over a triangle of n steps has n (n + 1) / 2 pairs: Q' K'^T and A V there; Q' K'^T, A^T dO, dO V^T and two
- * from dA back. The products with the state are flop_of_chunks()'s. Pieces of a chunk make a little more. */
-static double flop_of_chunk(struct size z, double n, bool train)
-{
-    double k = (double)z.dk, v = (double)z.dv, triangle = n * (n + 1) / 2;
-
-    return 2 * triangle * (train ? 4 * k + 3 * v : k + v);
-}
-
-static double flop_all(const void *opt, int n_in, const struct as_spec *in, bool train)
-{
-    (void)opt;
-    (void)n_in;
-    return flop_of_chunks(size_of(in), flop_of_chunk, train,
-                          train ? (struct state_products){ 3, 3 } : (struct state_products){ 1, 1 });
-}
-
 static const struct as_impl chunked = {
     .abi = ASSAY_ABI,
     .name = "chunk",
@@ -431,7 +413,7 @@ static const struct as_impl chunked = {
     .forward = forward,
     .backward = backward,
     .fresh = true,
-    .flop = flop_all,
+    .flop = flop_by_triangles,
 };
 
 const struct as_plugin AS_PLUGIN(core__gated_linear_rule__chunk) = { .abi = ASSAY_ABI, .impl = { &chunked } };

@@ -12,13 +12,13 @@
 
 enum { BATCH = 5 };
 
-static struct stand stand_new(const char *mixer, const char *sensitivities, const char *update)
+static struct stand stand_of(const char *mixer, const char *sensitivities, const char *update, const char *pieces)
 {
     const char *const set[][2] = { { "data.source", "delayed-recall" }, { "data.delay", "3..9" }, { "data.trials", "2" },
                                    { "model", "classifier" }, { "block", "plain" }, { "mixer", mixer }, { "width", "6" },
                                    { "embedding", "fixed" }, { "rule", "online" }, { "rule.update", update },
                                    { "train.select", "last" }, { "train.steps", "3" }, { "train.batch", "5" },
-                                   { "mixer.sensitivities", sensitivities } };
+                                   { "mixer.sensitivities", sensitivities }, { "objective.pieces", pieces } };
     struct stand s = { 0 };
 
     stand_set(&s, sizeof set / sizeof *set, set);
@@ -26,6 +26,11 @@ static struct stand stand_new(const char *mixer, const char *sensitivities, cons
     stand_train(&s);
     stand_read(&s, AS_TRAIN, BATCH);
     return s;
+}
+
+static struct stand stand_new(const char *mixer, const char *sensitivities, const char *update)
+{
+    return stand_of(mixer, sensitivities, update, NULL);
 }
 
 static void zero(struct stand *s)
@@ -114,18 +119,22 @@ static void nothing_is_left_behind(void **state)
 
 static void refused(void *ctx) { walk(ctx, 2); }
 
-/* A mixer whose graph starts afresh at each step, and sensitivities in pieces of more than one. */
+/* A mixer whose graph starts afresh at each step, sensitivities in pieces of more than one, an objective in its own. */
 static void what_cannot_be_is_refused(void **state)
 {
     struct stand a = stand_new("rnn", NULL, "sequence"), b = stand_new("elstm", "on", "sequence");
+    struct stand c = stand_of("elstm", "off", "sequence", "2");
 
     (void)state;
+    assert_int_equal(as_try(refused, &c), AS_REFUSED);
+    assert_non_null(strstr(as_failure_text(), "objective.pieces = 2"));
     assert_int_equal(as_try(refused, &a), AS_REFUSED);
     assert_non_null(strstr(as_failure_text(), "does not go on from a state"));
     assert_int_equal(as_try(refused, &b), AS_REFUSED);
     assert_non_null(strstr(as_failure_text(), "rule.window = 1"));
     stand_free(&a);
     stand_free(&b);
+    stand_free(&c);
 }
 
 /* Two questions a row, three batches; a run that was saved after one goes on to the same bits. */
