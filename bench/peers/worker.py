@@ -37,13 +37,15 @@ def measure(name, way, shape, seconds, best=math.inf):
 
 
 def blas():
-    """Which BLAS is loaded. PyTorch of a minimal Debian runs on the reference one, some 20 times slower than OpenBLAS."""
+    """Which BLAS is loaded. PyTorch of a minimal Debian runs on the reference one, some 20 times slower than OpenBLAS. LAPACK
+    is a library of its own and may be another's."""
     try:
         with open("/proc/self/maps") as maps:
-            found = sorted({line.split()[-1] for line in maps if "blas" in line.split()[-1]})
+            found = {line.split()[-1] for line in maps}
     except OSError:
         return "unknown"
-    return next((path for path in found if "openblas" in path or "mkl" in path), found[0] if found else "built in")
+    found = sorted(path for path in found if os.path.basename(path).startswith(("libblas", "libopenblas", "libmkl")))
+    return found[0] if found else "built in"
 
 
 def answer(request):
