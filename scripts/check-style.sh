@@ -71,6 +71,7 @@ FNR == 451 && !kernel { bad("more than 450 lines") }
 /[ \t\r]$/ { bad("space at the end of the line") }
 /(^|[^A-Za-z0-9_])(TODO|FIXME|XXX)([^A-Za-z0-9_]|$)/ { bad("an open end: finish it") }
 { text = $0; was = comment; s = code(text) }
+s ~ /assert_(not_)?(float|double)_(not_)?equal/ { bad("cmocka takes NaN for equal to anything: compare, and assert_true()") }
 !was && text ~ /^[ \t]*#[ \t]*include/ { include(text) }
 # A stream that the caller hands over is fine; and an error that nobody can be told of has one place.
 core && s ~ /(^|[^A-Za-z0-9_])((v?printf|puts|putchar|perror|exit|_exit|_Exit|quick_exit|abort)[ ]*\(|stdout|stderr)/ {

@@ -24,6 +24,14 @@ columns() {
         equal repeats 3 "$(field repeats core.tsv)" && equal rows 1 "$(grep -vc '^#\|^name' core.tsv)" || return
     awk -F '\t' '/^#/ || /^name/ { next } { if (!($7 > 0 && $8 > 0 && $9 > 0 && $10 > 0 && $11 > 0)) exit 1 }' core.tsv
 }
+# Triangles of n (n + 1) / 2 pairs in place of n^2, and three products with a state at either end.
+triangles() {
+    for layer in linear-rule gated-linear-rule; do
+        bench $layer --impl chunk --batch 2 --time 70 --width 32 >triangles.tsv &&
+            equal "flop of $layer by hand" $((2 * 4 * (2 * (2080 + 21) * (4 * 8 + 3 * 8) + 2 * 8 * 8 * (3 * 6 + 3 * 64)))) \
+                "$(at_shape "$(awk -F '\t' '$1 == "# flop" { print $3; exit }' triangles.tsv)")" || return
+    done
+}
 # Evaluates the formulas of the header at B, T, D and compares with FLOP counted by hand. The recurrence: 6 dk dv a step and
 # head, thrice. The chunks of 64 and 6 steps: 2 n^2 (4 dk + 3 dv), and six products with states that the first chunk does
 # not have, three that the last does not.
@@ -89,6 +97,7 @@ refuses() {
 
 check 'columns, one line a layer' columns
 check 'the formula of the header gives the column' formula
+check 'chunks over triangles count their products' triangles
 check 'an implementation by name' implementations
 check 'forward, and steps at positions' modes
 check 'a core by its own name' a_core_by_name

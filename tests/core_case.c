@@ -294,7 +294,7 @@ void core_writes_fresh(const struct core_case *c)
     fresh.impl->backward(&call);
     for (int p = 0; p < fresh.n_in; p++)
         for (ptrdiff_t i = 0; i < fresh.n[p]; i++)
-            assert_float_equal(((float *)fresh.dx[p])[i], ((float *)added.dx[p])[i], 0);
+            assert_true(((float *)fresh.dx[p])[i] == ((float *)added.dx[p])[i]);         /* false for NaN */
     free_run(&added);
     free_run(&fresh);
 }
