@@ -1,5 +1,5 @@
-/* affine.h: a layer that is right but for its way back: y = gain * x + bias.
- * The mocks that include this bring the backward pass. */
+/* affine.h: a layer that is right: y = gain * x + bias, with its backward pass in three parts, one a gradient: they
+ * add to it where it is wanted. The mocks that include this make their backward pass of them and of one fault. */
 #ifndef ASSAY_MOCK_AFFINE_H
 #define ASSAY_MOCK_AFFINE_H
 
@@ -34,6 +34,39 @@ static void forward(const struct as_call *c)
     for (ptrdiff_t p = 0; p < rows; p++)
         for (ptrdiff_t i = 0; i < d; i++)
             c->y[p * d + i] = c->w[GAIN][i] * c->x[0][p * d + i] + c->w[BIAS][i];
+}
+
+static inline void add_gain_gradient(const struct as_call *c)
+{
+    ptrdiff_t rows = c->in->dim[0] * c->in->dim[1], d = c->in->dim[2];
+
+    if (!c->dw[GAIN])
+        return;
+    for (ptrdiff_t p = 0; p < rows; p++)
+        for (ptrdiff_t i = 0; i < d; i++)
+            c->dw[GAIN][i] += c->dy[p * d + i] * c->x[0][p * d + i];
+}
+
+static inline void add_bias_gradient(const struct as_call *c)
+{
+    ptrdiff_t rows = c->in->dim[0] * c->in->dim[1], d = c->in->dim[2];
+
+    if (!c->dw[BIAS])
+        return;
+    for (ptrdiff_t p = 0; p < rows; p++)
+        for (ptrdiff_t i = 0; i < d; i++)
+            c->dw[BIAS][i] += c->dy[p * d + i];
+}
+
+static inline void add_input_gradient(const struct as_call *c)
+{
+    ptrdiff_t rows = c->in->dim[0] * c->in->dim[1], d = c->in->dim[2];
+
+    if (!c->dx[0])
+        return;
+    for (ptrdiff_t p = 0; p < rows; p++)
+        for (ptrdiff_t i = 0; i < d; i++)
+            c->dx[0][p * d + i] += c->dy[p * d + i] * c->w[GAIN][i];
 }
 
 #endif

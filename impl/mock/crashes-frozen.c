@@ -5,14 +5,11 @@ static void backward(const struct as_call *c)
 {
     ptrdiff_t rows = c->in->dim[0] * c->in->dim[1], d = c->in->dim[2];
 
+    add_gain_gradient(c);
+    add_input_gradient(c);
     for (ptrdiff_t p = 0; p < rows; p++)
-        for (ptrdiff_t i = 0; i < d; i++) {
-            if (c->dw[GAIN])
-                c->dw[GAIN][i] += c->dy[p * d + i] * c->x[0][p * d + i];
-            c->dw[BIAS][i] += c->dy[p * d + i];
-            if (c->dx[0])
-                c->dx[0][p * d + i] += c->dy[p * d + i] * c->w[GAIN][i];
-        }
+        for (ptrdiff_t i = 0; i < d; i++)
+            c->dw[BIAS][i] += c->dy[p * d + i];        /* the fault: even into NULL */
 }
 
 static const struct as_impl ref = {

@@ -5,15 +5,13 @@ static void backward(const struct as_call *c)
 {
     ptrdiff_t rows = c->in->dim[0] * c->in->dim[1], d = c->in->dim[2];
 
+    add_gain_gradient(c);
+    add_bias_gradient(c);
+    if (!c->dx[0])
+        return;
     for (ptrdiff_t p = 0; p < rows; p++)
-        for (ptrdiff_t i = 0; i < d; i++) {
-            if (c->dw[GAIN])
-                c->dw[GAIN][i] += c->dy[p * d + i] * c->x[0][p * d + i];
-            if (c->dw[BIAS])
-                c->dw[BIAS][i] += c->dy[p * d + i];
-            if (c->dx[0])
-                c->dx[0][p * d + i] = c->dy[p * d + i] * c->w[GAIN][i];
-        }
+        for (ptrdiff_t i = 0; i < d; i++)
+            c->dx[0][p * d + i] = c->dy[p * d + i] * c->w[GAIN][i];        /* the fault: not += */
 }
 
 static const struct as_impl ref = {
