@@ -4,6 +4,7 @@
 #define ASSAY_TESTS_CORE_RUN_H
 
 #include "core_case.h"
+#include "numbers.h"
 
 #include <assay/parallel.h>
 #include <math.h>
@@ -29,27 +30,6 @@ struct run {
     ptrdiff_t n[MOST_PORTS], n_out;
     void *x[MOST_PORTS], *dx[MOST_PORTS], *y, *dy, *saved[8], *scratch[8];
 };
-
-static void put(void *to, size_t width, ptrdiff_t i, double v)
-{
-    if (width == sizeof(float))
-        ((float *)to)[i] = (float)v;
-    else
-        ((double *)to)[i] = v;
-}
-
-static double get(const void *from, size_t width, ptrdiff_t i)
-{
-    return width == sizeof(float) ? (double)((const float *)from)[i] : ((const double *)from)[i];
-}
-
-static void *zeros(size_t width, ptrdiff_t n)
-{
-    void *v = calloc((size_t)(n + 1), width);
-
-    assert_non_null(v);
-    return v;
-}
 
 static struct as_key key_of(uint64_t stream) { return (struct as_key){ 11, AS_ROLE_TEST_HARNESS, stream }; }
 

@@ -17,6 +17,7 @@
 #include "../impl/recurrent/gru.h"
 #include "../impl/recurrent/lstm.h"
 #include "../impl/recurrent/rnn.h"
+#include "numbers.h"
 
 /* The double build's hooks take the same structs with pointers to double in them; here they are filled by cast. */
 extern const struct as_plugin as_plugin_recurrent__rnn_d, as_plugin_recurrent__lstm_d, as_plugin_recurrent__gru_d;
@@ -92,19 +93,6 @@ static ptrdiff_t weight_size(const struct cell *c, struct sizes s, int i)
     return i == 0 ? c->gates * s.h * s.d : i == 1 ? c->gates * s.h * (c->form ? 1 : s.h) : c->vectors[i - 2] * s.h;
 }
 
-static void put(void *to, size_t width, ptrdiff_t i, double v)
-{
-    if (width == sizeof(float))
-        ((float *)to)[i] = (float)v;
-    else
-        ((double *)to)[i] = v;
-}
-
-static double get(const void *from, size_t width, ptrdiff_t i)
-{
-    return width == sizeof(float) ? (double)((const float *)from)[i] : ((const double *)from)[i];
-}
-
 /* The same numbers for both precisions: normal draws, floats by nature. */
 static void *drawn(size_t width, ptrdiff_t n, uint64_t stream, double scale)
 {
@@ -114,14 +102,6 @@ static void *drawn(size_t width, ptrdiff_t n, uint64_t stream, double scale)
     assert_non_null(v);
     for (ptrdiff_t i = 0; i < n; i++)
         put(v, width, i, (double)(float)(scale * (double)as_normal(key, (uint64_t)i)));
-    return v;
-}
-
-static void *zeros(size_t width, ptrdiff_t n)
-{
-    void *v = calloc((size_t)(n + 1), width);
-
-    assert_non_null(v);
     return v;
 }
 
