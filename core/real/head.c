@@ -60,18 +60,18 @@ struct as_node *head_losses(const struct kept_head *head, int pieces, const stru
     return n == 1 ? loss[0] : as_concat(g->t, (int)n, loss, 1);
 }
 
-struct as_node *head_loss(struct as_pass *p)
+struct as_node *pass_loss(const struct as_pass *p, struct as_tape *t)
 {
     const struct objective *o = &p->trainer->objective;
     struct as_model *m = p->model;
     struct as_node *output, *loss;
 
     m->head = (struct kept_head){ .wanted = o->pieces > 1 };
-    output = as_model_forward(m, p->trainer->tape, p->batch, true, p->key);
+    output = as_model_forward(m, t, p->batch, true, p->key);
     if (m->head.wanted && !m->head.body)
         as_fail(AS_REFUSED, "objective.pieces = %d: this model does not hand over its head; lm and frames do", o->pieces);
     m->head.wanted = false;                  /* what the objective runs of the model keeps nothing back */
-    loss = objective_loss(o, m, p->trainer->tape, p->batch, output, p->key);
+    loss = objective_loss(o, m, t, p->batch, output, p->key);
     m->head = (struct kept_head){ 0 };
     return loss;
 }

@@ -71,6 +71,7 @@ struct as_model {
     int n_layers, room_layers;
     ptrdiff_t n_store;
     real *store, *gradient;
+    bool borrowed;                   /* the store is another model's (model_twin()) */
     uint64_t seed;
     ptrdiff_t position;              /* streaming: time index of the next step */
     bool streaming;
@@ -93,6 +94,7 @@ struct as_model {
 #define model_step AS_REAL(as_model_step_)
 #define model_learn AS_REAL(as_model_learn_)
 #define model_field AS_REAL(model_field_)
+#define model_twin AS_REAL(as_model_twin_)
 #define model_extra_loss AS_REAL(as_model_extra_loss_)
 #define model_extra_output AS_REAL(as_model_extra_output_)
 #define model_named AS_REAL(as_model_named_)
@@ -126,6 +128,9 @@ struct as_node *model_step(struct as_model *m, struct as_tape *t, bool training,
 /* A stream that is learnt from, piece by piece: gradients go through the states of one piece. Begins a piece; the
  * tape may be reset before. False: an ordinary stream again. */
 void model_learn(struct as_model *m, bool learning);
+/* The same model once more, from the same configuration: over the weights of m, with gradients and everything else of a pass
+ * of its own. Freed by as_model_free(), before m. Raises AS_FAILED when the configuration makes another one. */
+struct as_model *model_twin(struct as_model *m, struct as_config *cfg);
 /* The field of a batch as a node without gradient, or NULL when there is none of that name. */
 struct as_node *model_field(struct as_tape *t, const struct as_batch *b, const char *name);
 /* Whether a name begins with one of the words of a list ("head, block0.norm"). */

@@ -36,7 +36,8 @@ static void attach_store(struct as_model *m)
 {
     size_t bytes = as_size((size_t)(m->n_store ? m->n_store : 1), sizeof(real));
 
-    m->store = aligned_alloc(64, (bytes + 63) / 64 * 64);
+    if (!m->borrowed)
+        m->store = aligned_alloc(64, (bytes + 63) / 64 * 64);
     m->gradient = aligned_alloc(64, (bytes + 63) / 64 * 64);
     if (!m->store || !m->gradient)
         as_fail(AS_NO_MEMORY, "out of memory for %td weights", m->n_store);
@@ -53,7 +54,7 @@ static void attach_store(struct as_model *m)
         }
 }
 
-struct building { struct as_model *m; struct as_config *cfg; const char *name; };
+struct building { struct as_model *m; struct as_config *cfg; const char *name; ptrdiff_t numbers; };
 
 static void build(void *ctx)
 {
@@ -70,15 +71,20 @@ static void build(void *ctx)
                 nearest ? nearest : "");
     n = input_specs(&m->data, e->plugin->variant, in);
     m->root = layer_build(m, "", b->name, "", n, in);
+    if (m->borrowed && m->n_store != b->numbers)
+        as_fail(AS_FAILED, "the configuration no longer makes the model that is to be trained (%td weights, not %td)",
+                m->n_store, b->numbers);
     attach_store(m);
-    for (int i = 0; i < m->n_layers; i++)
+    for (int i = 0; !m->borrowed && i < m->n_layers; i++)
         layer_draw_weights(m->layer[i], m->seed);
 }
 
-struct as_model *as_model_new(struct as_config *cfg, const struct as_data_shape *data, uint64_t seed)
+/* like: NULL, or whose weights to take. */
+static struct as_model *new_model(struct as_config *cfg, const struct as_data_shape *data, uint64_t seed,
+                                  const struct as_model *like)
 {
     struct as_model *m = calloc(1, sizeof *m);
-    struct building b = { m, cfg, as_config_word(cfg, "model", "classifier") };
+    struct building b = { m, cfg, as_config_word(cfg, "model", "classifier"), like ? like->n_store : 0 };
     enum as_failure f;
     char why[512];
 
@@ -87,6 +93,8 @@ struct as_model *as_model_new(struct as_config *cfg, const struct as_data_shape 
     m->cfg = cfg;
     m->data = *data;
     m->seed = seed;
+    m->borrowed = like != NULL;
+    m->store = like ? like->store : NULL;
     f = as_try(build, &b);
     m->cfg = NULL;
     if (f == AS_OK)
@@ -96,6 +104,13 @@ struct as_model *as_model_new(struct as_config *cfg, const struct as_data_shape 
     as_fail(f, "%s", why);
 }
 
+struct as_model *as_model_new(struct as_config *cfg, const struct as_data_shape *data, uint64_t seed)
+{
+    return new_model(cfg, data, seed, NULL);
+}
+
+struct as_model *model_twin(struct as_model *m, struct as_config *cfg) { return new_model(cfg, &m->data, m->seed, m); }
+
 void as_model_free(struct as_model *m)
 {
     if (!m)
@@ -104,7 +119,8 @@ void as_model_free(struct as_model *m)
         layer_free(m->layer[i]);
     as_arena_free(m->state_arena);
     free(m->layer);
-    free(m->store);
+    if (!m->borrowed)
+        free(m->store);
     free(m->gradient);
     free(m);
 }

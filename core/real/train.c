@@ -127,6 +127,7 @@ static void set_up(void *ctx)
     memcpy(tr->best, tr->model->store, (size_t)tr->model->n_store * sizeof(real));
     tr->tape = as_tape_new();
     tr->batch_arena = as_arena_new();
+    rows_set_up(tr, s->cfg);
 }
 
 struct as_trainer *as_trainer_new(struct as_config *cfg, struct as_model *m, struct as_data *train,
@@ -157,6 +158,7 @@ void as_trainer_free(struct as_trainer *tr)
     if (!tr)
         return;
     objective_free(&tr->objective);
+    rows_free(tr);
     if (tr->tape)
         as_tape_free(tr->tape);
     as_arena_free(tr->batch_arena);
@@ -275,8 +277,12 @@ void as_pass_backprop(struct as_pass *p)
     struct as_trainer *tr = p->trainer;
     struct as_node *loss;
 
+    if (tr->lanes) {
+        rows_backprop(p);
+        return;
+    }
     as_tape_reset(tr->tape);
-    loss = head_loss(p);
+    loss = pass_loss(p, tr->tape);
     p->loss = (double)loss->x[0];
     as_backward(tr->tape, loss, R(1.0));
     p->bytes = as_arena_mark(as_tape_arena(tr->tape));

@@ -29,6 +29,7 @@ struct as_trainer {
     uint64_t seed;
     struct as_tape *tape;            /* the step under way */
     struct as_arena *batch_arena;
+    struct row_lanes *lanes;         /* NULL: batches go through the model whole */
     struct objective objective;
 
     const struct as_rule *rule;
@@ -63,7 +64,10 @@ struct as_trainer {
 };
 
 #define head_losses AS_REAL(as_head_losses_)
-#define head_loss AS_REAL(as_head_loss_)
+#define pass_loss AS_REAL(as_pass_loss_)
+#define rows_set_up AS_REAL(as_rows_set_up_)
+#define rows_free AS_REAL(as_rows_free_)
+#define rows_backprop AS_REAL(as_rows_backprop_)
 #define objective_parse AS_REAL(as_objective_parse_)
 #define objective_free AS_REAL(as_objective_free_)
 #define objective_loss AS_REAL(as_objective_loss_)
@@ -103,7 +107,13 @@ struct as_node *head_losses(const struct kept_head *head, int pieces, const stru
                             const struct as_graph *g, struct as_node *x, struct as_node *target);
 
 /* A forward pass with training on, whose head is kept back where the objective goes in pieces: the scalar to minimise. */
-struct as_node *head_loss(struct as_pass *p);
+struct as_node *pass_loss(const struct as_pass *p, struct as_tape *t);
+
+/* Groups of rows (train.rows), for trainers whose batches do not go through the model whole: tr->lanes is NULL for the others.
+ * rows_backprop() is as_pass_backprop() by groups. */
+void rows_set_up(struct as_trainer *tr, struct as_config *cfg);
+void rows_free(struct as_trainer *tr);
+void rows_backprop(struct as_pass *p);
 
 /* Weight of every target position, (batch) or (batch, time): 0 in the padding, where there is no target, else
  * the field "weight" or 1. *total gets their sum. In the arena. */
