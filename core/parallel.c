@@ -21,6 +21,8 @@
 
 /* A region costs some microseconds; work below this many operations is done sooner by one thread. */
 #define INLINE_COST 30000.0
+/* Pieces above it are taken one by one, so that the members end together; smaller ones in handfuls. */
+#define LARGE_COST 4000.0
 
 static int asked = 1;                           /* until as_threads_set(): one thread */
 static _Thread_local bool prepared;
@@ -117,7 +119,7 @@ void as_parallel(ptrdiff_t n, double cost, void (*piece)(void *ctx, ptrdiff_t i)
         return;
     }
     int team = n < asked ? (int)n : asked;
-    ptrdiff_t grain = n / ((ptrdiff_t)team * 8) + 1;      /* who runs which piece: changes no bits */
+    ptrdiff_t grain = cost / (double)n > LARGE_COST ? 1 : n / ((ptrdiff_t)team * 8) + 1;      /* changes no bits */
     int kept = 1;
     check_after(prepare());
 #pragma omp parallel num_threads(team) reduction(&& : kept)
