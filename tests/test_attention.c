@@ -85,6 +85,24 @@ static void rows_of_all_lengths(void **state)
     }
 }
 
+/* Many rows, which lanes take whole, and few long ones, cut along time; with lengths and without. */
+static void fresh_gradients_are_written_whole(void **state)
+{
+    static const int32_t length[] = { 0, 1, 31, 32, 33, 127, 128, 129, 200 }, few[] = { 190, 70 };
+
+    (void)state;
+    for (int i = 0; i < CASES; i++)
+        for (int by_length = 0; by_length < 2; by_length++) {
+            struct core_case many = sized(i, (struct sizes){ 9, 200, 2, 8, 12 });
+            struct core_case c = sized(i, (struct sizes){ 2, 300, 1, 16, 8 });
+
+            many.length = by_length ? length : NULL;
+            c.length = by_length ? few : NULL;
+            core_writes_fresh(&many);
+            core_writes_fresh(&c);
+        }
+}
+
 /* Logits of several hundred: all weight on one key, and no overflow. */
 static void large_logits(void **state)
 {
@@ -327,6 +345,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(references_against_differences), cmocka_unit_test(graphs_against_reference),
         cmocka_unit_test(tiles_against_reference),        cmocka_unit_test(rows_of_all_lengths),
+        cmocka_unit_test(fresh_gradients_are_written_whole),
         cmocka_unit_test(large_logits),                   cmocka_unit_test(same_bits_at_any_team),
         cmocka_unit_test(later_inputs_change_nothing_earlier), cmocka_unit_test(padding_changes_nothing_valid),
         cmocka_unit_test(gradients_one_at_a_time),        cmocka_unit_test(streaming_is_the_parallel_form),

@@ -19,84 +19,7 @@
 #ifndef ASSAY_SOFTMAX_ATTENTION_TILED_H
 #define ASSAY_SOFTMAX_ATTENTION_TILED_H
 
-#include <assay/layer.h>
-#include <assay/parallel.h>
-
-#include "softmax-attention-vector.h"
-
-struct opt { double scale; };                /* how that of softmax-attention.h begins */
-
-enum { Q, K, V };
-enum { OUT, MOST, PART };                    /* saved: o as the output stands; m, 1 / l (batch, heads, time) */
-enum { SPACE, D };                           /* scratch: of the lanes; (batch, heads, time) */
-
-struct size { ptrdiff_t batch, time, heads, dk, dv; };
-
-static struct size size_of(const struct as_spec *in)
-{
-    return (struct size){ in[Q].dim[0], in[Q].dim[1], in[Q].dim[2], in[Q].dim[3], in[V].dim[3] };
-}
-
-static ptrdiff_t tiles_of(struct size z) { return (z.time + LANES - 1) / LANES; }
-static ptrdiff_t lanes(struct size z) { return least(z.batch * z.heads * tiles_of(z), 16); }
-
-/* Rows (a head of a sequence) enough to give whole ones to the lanes. */
-static int whole(struct size z) { return z.batch * z.heads >= lanes(z); }
-
-/* Scratch of one lane: s, dp (DEPTH, LANES); the columns' two inputs and two sums, (dk, LANES) and (dv, LANES) each;
- * the rows' two inputs, (DEPTH, dk) and (DEPTH, dv). On the way back by whole rows also k of a tile and dq,
- * (DEPTH, dk) and (time, dk), in whole registers. */
-static size_t space_size(struct size z, int back)
-{
-    size_t width = as_size((size_t)(z.dk + z.dv), 2 * LANES + DEPTH) + LANE;
-
-    if (back && whole(z))
-        width += as_size((size_t)up(z.dk), (size_t)(DEPTH + z.time));
-    return 2 * DEPTH * LANES + (width + 15) / 16 * 16;
-}
-
-static void plan(struct as_room *r)
-{
-    struct size z = size_of(r->in);
-    size_t rows = as_size(as_size((size_t)z.batch, (size_t)z.heads), (size_t)z.time);
-
-    if (r->gradients) {
-        r->saved[OUT] = as_size(rows, (size_t)z.dv);
-        r->saved[MOST] = r->saved[PART] = rows;
-        r->scratch[D] = rows;
-    }
-    r->scratch[SPACE] = as_size((size_t)lanes(z), space_size(z, r->gradients));
-}
-
-/* What a piece works with. */
-struct piece {
-    struct size z;
-    ptrdiff_t row, tile, at, ldk, ldv, length;   /* row of (batch, heads); q[at dk], v[at dv]: its first step */
-    float scale;
-    float *s, *dp, *left_k, *left_v, *sum_k, *sum_v, *copy_k, *copy_v;
-    struct matrix right, dq;                     /* by whole rows on the way back */
-};
-
-static struct piece piece_at(const struct as_call *c, struct size z, ptrdiff_t lane, ptrdiff_t row, ptrdiff_t tile)
-{
-    double scale = ((const struct opt *)c->opt)->scale;
-    struct piece p = { .z = z, .row = row, .tile = tile, .ldk = z.heads * z.dk, .ldv = z.heads * z.dv,
-                       .scale = (float)(scale > 0 ? scale : 1 / sqrt((double)z.dk)) };
-
-    p.at = p.row / z.heads * z.time * z.heads + p.row % z.heads;
-    p.length = c->length ? c->length[p.row / z.heads] : z.time;
-    p.s = (float *)c->scratch[SPACE] + (size_t)lane * space_size(z, c->saved != NULL);
-    p.dp = p.s + DEPTH * LANES;
-    p.left_k = p.dp + DEPTH * LANES;
-    p.left_v = p.left_k + z.dk * LANES;
-    p.sum_k = p.left_v + z.dv * LANES;
-    p.sum_v = p.sum_k + z.dk * LANES;
-    p.copy_k = p.sum_v + z.dv * LANES;
-    p.copy_v = p.copy_k + z.dk * DEPTH;
-    p.right = (struct matrix){ p.copy_v + (z.dv * DEPTH + LANE - 1) / LANE * LANE, up(z.dk) };
-    p.dq = moved(p.right, DEPTH, 0);
-    return p;
-}
+#include "softmax-attention-pieces.h"
 
 /* --- forward ----------------------------------------------------------------------------------------------- */
 
@@ -133,14 +56,13 @@ static void weigh(const struct extent *e, ptrdiff_t v, float scale, float *s, fl
 static void finish_queries(const struct as_call *c, const struct piece *p, ptrdiff_t i0, ptrdiff_t n, float *most,
                            float *total)
 {
-    float by[LANES], *y = c->y + p->at * p->z.dv + i0 * p->ldv;
+    float by[LANES];
 
     for (int l = 0; l < LANES; l++)
         by[l] = 1 / total[l];
-    rows_of(p->sum_v, by, n, p->z.dv, y, p->ldv, 0);
+    rows_of(p->sum_v, by, n, p->z.dv, c->y + p->at * p->z.dv + i0 * p->ldv, p->ldv, 0);
     if (!c->saved)
         return;
-    rows_of(p->sum_v, by, n, p->z.dv, (float *)c->saved[OUT] + p->at * p->z.dv + i0 * p->ldv, p->ldv, 0);
     for (ptrdiff_t l = 0; l < n; l++) {
         ((float *)c->saved[MOST])[p->row * p->z.time + i0 + l] = p->scale * most[l];
         ((float *)c->saved[PART])[p->row * p->z.time + i0 + l] = by[l];
@@ -164,8 +86,8 @@ static void forward_piece(const struct as_call *c, struct piece *p)
     columns_of(c->x[Q] + p->at * z.dk + i0 * p->ldk, p->ldk, n, z.dk, 1, p->left_k);
     for (ptrdiff_t j0 = 0; j0 < (CAUSAL ? i0 + n : p->length); j0 += DEPTH) {
         struct extent e = { least(DEPTH, p->length - j0), vectors, CAUSAL && j0 == i0, 0 };
-        struct rows k = rows_at(c->x[K] + p->at * z.dk + j0 * p->ldk, p->ldk, e.rows, z.dk, p->copy_k);
-        struct rows v = rows_at(c->x[V] + p->at * z.dv + j0 * p->ldv, p->ldv, e.rows, z.dv, p->copy_v);
+        struct rows k = keys_at(p, c->x[K], j0, e.rows);
+        struct rows v = values_at(p, c->x[V], j0, e.rows);
 
         scores(&e, k, z.dk, p->left_k, p->s);
         for (ptrdiff_t w = 0; w < vectors; w++)
@@ -213,7 +135,7 @@ static void means_of(const struct as_call *c, const struct piece *p, ptrdiff_t i
 {
     float *o = p->sum_v;
 
-    columns_of((const float *)c->saved[OUT] + p->at * p->z.dv + i0 * p->ldv, p->ldv, n, p->z.dv, 1, o);
+    columns_of(c->y + p->at * p->z.dv + i0 * p->ldv, p->ldv, n, p->z.dv, 1, o);
     for (ptrdiff_t l = 0; l < n; l += LANE) {
         vec sum = { 0 };
 
@@ -227,7 +149,7 @@ static void means_of(const struct as_call *c, const struct piece *p, ptrdiff_t i
 /* By whole rows, before the first tile: D of all queries, dq = 0. */
 static void begin_row(const struct as_call *c, const struct piece *p)
 {
-    const float *dy = c->dy + p->at * p->z.dv, *y = (const float *)c->saved[OUT] + p->at * p->z.dv;
+    const float *dy = c->dy + p->at * p->z.dv, *y = c->y + p->at * p->z.dv;
     float *d = (float *)c->scratch[D] + p->row * p->z.time;
 
     for (ptrdiff_t i = 0; i < p->length; i += 4) {      /* chains in order of j like dp's: where p is 1, dp - D is 0 */
@@ -265,7 +187,17 @@ static void end_row(const struct as_call *c, const struct piece *p)
     for (ptrdiff_t i = 0; i < p->length; i++)
 #pragma omp simd
         for (ptrdiff_t j = 0; j < p->z.dk; j++)
-            dq[i * p->ldk + j] += p->dq.x[i * p->dq.ld + j];
+            dq[i * p->ldk + j] = (c->fresh[Q] ? 0 : dq[i * p->ldk + j]) + p->dq.x[i * p->dq.ld + j];
+}
+
+/* The tile's steps in the padding have no gradient: 0 where there is nothing yet. */
+static void clear_padding(const struct as_call *c, const struct piece *p, int port)
+{
+    ptrdiff_t i0 = p->tile * LANES, width = port == V ? p->z.dv : p->z.dk, ld = port == V ? p->ldv : p->ldk;
+
+    if (c->dx[port] && c->fresh[port])
+        for (ptrdiff_t i = i0 > p->length ? i0 : p->length; i < least(p->z.time, i0 + LANES); i++)
+            memset(c->dx[port] + p->at * width + i * ld, 0, (size_t)width * sizeof(float));
 }
 
 static void queries_piece(const struct as_call *c, struct piece *p)
@@ -274,6 +206,7 @@ static void queries_piece(const struct as_call *c, struct piece *p)
     ptrdiff_t i0 = p->tile * LANES, n = least(LANES, p->length - i0), vectors = (n + LANE - 1) / LANE;
     float most[LANES] = { 0 }, part[LANES] = { 0 }, d[LANES], by[LANES];
 
+    clear_padding(c, p, Q);
     if (n <= 0)
         return;
     columns_of(c->dy + p->at * z.dv + i0 * p->ldv, p->ldv, n, z.dv, 1, p->left_v);
@@ -285,8 +218,8 @@ static void queries_piece(const struct as_call *c, struct piece *p)
     columns_of(c->x[Q] + p->at * z.dk + i0 * p->ldk, p->ldk, n, z.dk, 1, p->left_k);
     for (ptrdiff_t j0 = 0; j0 < (CAUSAL ? i0 + n : p->length); j0 += DEPTH) {
         struct extent e = { least(DEPTH, p->length - j0), vectors, CAUSAL && j0 == i0, 0 };
-        struct rows k = rows_at(c->x[K] + p->at * z.dk + j0 * p->ldk, p->ldk, e.rows, z.dk, p->copy_k);
-        struct rows v = rows_at(c->x[V] + p->at * z.dv + j0 * p->ldv, p->ldv, e.rows, z.dv, p->copy_v);
+        struct rows k = keys_at(p, c->x[K], j0, e.rows);
+        struct rows v = values_at(p, c->x[V], j0, e.rows);
 
         scores(&e, k, z.dk, p->left_k, p->s);
         scores(&e, v, z.dv, p->left_v, p->dp);
@@ -296,7 +229,7 @@ static void queries_piece(const struct as_call *c, struct piece *p)
     }
     for (int l = 0; l < LANES; l++)
         by[l] = p->scale;
-    rows_of(p->sum_k, by, n, z.dk, c->dx[Q] + p->at * z.dk + i0 * p->ldk, p->ldk, 1);
+    rows_of(p->sum_k, by, n, z.dk, c->dx[Q] + p->at * z.dk + i0 * p->ldk, p->ldk, !c->fresh[Q]);
 }
 
 static void keys_piece(const struct as_call *c, struct piece *p)
@@ -309,6 +242,8 @@ static void keys_piece(const struct as_call *c, struct piece *p)
     const float *part = (const float *)c->saved[PART] + p->row * z.time, *d = (float *)c->scratch[D] + p->row * z.time;
     float by[LANES];
 
+    for (int port = whole(z) ? Q : K; port <= V; port++)
+        clear_padding(c, p, port);
     if (n <= 0)
         return;
     if (whole(z) && j0 == 0)
@@ -319,8 +254,8 @@ static void keys_piece(const struct as_call *c, struct piece *p)
     columns_of(c->x[V] + p->at * z.dv + j0 * p->ldv, p->ldv, n, z.dv, 1, p->left_v);
     for (ptrdiff_t i0 = first; i0 < p->length; i0 += DEPTH) {
         struct extent e = { least(DEPTH, p->length - i0), vectors, CAUSAL && j0 == i0, 1 };
-        struct rows q = rows_at(c->x[Q] + p->at * z.dk + i0 * p->ldk, p->ldk, e.rows, z.dk, p->copy_k);
-        struct rows dy = rows_at(c->dy + p->at * z.dv + i0 * p->ldv, p->ldv, e.rows, z.dv, p->copy_v);
+        struct rows q = keys_at(p, c->x[Q], i0, e.rows);
+        struct rows dy = values_at(p, c->dy, i0, e.rows);
 
         scores(&e, q, z.dk, p->left_k, p->s);
         scores(&e, dy, z.dv, p->left_v, p->dp);
@@ -336,19 +271,20 @@ static void keys_piece(const struct as_call *c, struct piece *p)
     for (int l = 0; l < LANES; l++)
         by[l] = p->scale;
     if (c->dx[K])
-        rows_of(p->sum_k, by, n, z.dk, c->dx[K] + p->at * z.dk + j0 * p->ldk, p->ldk, 1);
+        rows_of(p->sum_k, by, n, z.dk, c->dx[K] + p->at * z.dk + j0 * p->ldk, p->ldk, !c->fresh[K]);
     for (int l = 0; l < LANES; l++)
         by[l] = 1;
     if (c->dx[V])
-        rows_of(p->sum_v, by, n, z.dv, c->dx[V] + p->at * z.dv + j0 * p->ldv, p->ldv, 1);
+        rows_of(p->sum_v, by, n, z.dv, c->dx[V] + p->at * z.dv + j0 * p->ldv, p->ldv, !c->fresh[V]);
 }
 
 /* --- the work cut ------------------------------------------------------------------------------------------ */
 
-/* The pieces of one lane. Where there are rows enough, whole rows that lie side by side, so that what they share stays
- * in the caches; else every so-manieth tile, those with most work first: late queries, early keys. */
+/* The pieces of one lane; again_k, again_v: what each piece of a row reads through. Where there are rows enough, whole
+ * rows that lie side by side, so that what they share stays in the caches; else every so-manieth tile, those with most
+ * work first: late queries, early keys. */
 static void run_lane(const struct as_call *c, ptrdiff_t lane, void (*work)(const struct as_call *c, struct piece *p),
-                     int late_first)
+                     const float *again_k, const float *again_v, int late_first)
 {
     struct size z = size_of(c->in);
     ptrdiff_t rows = z.batch * z.heads, tiles = tiles_of(z), n = lanes(z), by_rows = whole(z);
@@ -358,13 +294,32 @@ static void run_lane(const struct as_call *c, ptrdiff_t lane, void (*work)(const
         ptrdiff_t tile = by_rows ? i % tiles : i / rows;
         struct piece p = piece_at(c, z, lane, by_rows ? i / tiles : i % rows, late_first ? tiles - 1 - tile : tile);
 
+        if (p.row_k && tile == 0)
+            lay_out(&p, again_k, again_v);
         work(c, &p);
     }
 }
 
-static void forward_lane(void *ctx, ptrdiff_t lane) { run_lane(ctx, lane, forward_piece, 1); }
-static void queries_lane(void *ctx, ptrdiff_t lane) { run_lane(ctx, lane, queries_piece, 1); }
-static void keys_lane(void *ctx, ptrdiff_t lane) { run_lane(ctx, lane, keys_piece, 0); }
+static void forward_lane(void *ctx, ptrdiff_t lane)
+{
+    const struct as_call *c = ctx;
+
+    run_lane(c, lane, forward_piece, c->x[K], c->x[V], 1);
+}
+
+static void queries_lane(void *ctx, ptrdiff_t lane)
+{
+    const struct as_call *c = ctx;
+
+    run_lane(c, lane, queries_piece, c->x[K], c->x[V], 1);
+}
+
+static void keys_lane(void *ctx, ptrdiff_t lane)
+{
+    const struct as_call *c = ctx;
+
+    run_lane(c, lane, keys_piece, c->x[Q], c->dy, 0);
+}
 
 static double work(struct size z)
 {
@@ -408,6 +363,7 @@ static const struct as_impl tiled = {
     .plan = plan,
     .forward = forward,
     .backward = backward,
+    .fresh = true,
     .flop = flop_of,
 };
 

@@ -175,7 +175,7 @@ struct as_call {
     const struct as_spec *out;       /* actual sizes of output 0 */
     const real *const *x;            /* inputs; NULL for integer ports */
     const int32_t *const *ix;        /* integer inputs; NULL for real ports */
-    real *y;                         /* forward: output 0, to be written whole */
+    real *y;                         /* forward: output 0, to be written whole; backward: as it was left */
     const real *dy;                  /* backward: its gradient */
     real *const *dx;                 /* backward: added to; NULL entries want none */
     const bool *fresh;               /* backward, by port, for an implementation with `fresh`: dx holds nothing yet and
