@@ -86,6 +86,57 @@ static void check_shapes(const struct target *t, const struct as_metric *metric,
         as_fail(AS_REFUSED, "metric %s: the model gives %td numbers and the target has %td", metric->name, k, t->width);
 }
 
+struct metrics { int n; const struct as_metric *const *metric; };
+
+struct values { double *sum, *weight; ptrdiff_t all; };         /* of each row by each metric: (metrics, all) */
+
+/* The rows of b, which are those numbered row[0], row[1], ... or, with NULL, 0, 1, ... */
+static void measure(struct as_model *m, struct as_tape *t, struct as_arena *a, const struct as_batch *b,
+                    const ptrdiff_t *row, const struct metrics *by, struct values v)
+{
+    struct as_node *output;
+    struct target target = find_target(b);
+    ptrdiff_t positions;
+    double total;
+    real *weight = position_weights(a, b, &positions, &total);
+
+    as_tape_reset(t);
+    output = as_model_forward(m, t, b, false, (struct as_key){ 0 });
+    for (int i = 0; i < by->n; i++) {
+        if (!by->metric[i]->extra)
+            check_shapes(&target, by->metric[i], output);
+        for (ptrdiff_t r = 0; r < b->batch; r++) {
+            ptrdiff_t at = i * v.all + (row ? row[r] : r);
+
+            if (by->metric[i]->extra)
+                add_extra(m, by->metric[i], b, r, &v.sum[at], &v.weight[at]);
+            else
+                add_example(&target, by->metric[i], output, r, weight, &v.sum[at], &v.weight[at]);
+        }
+    }
+}
+
+/* A batch, whole or by groups of rows of about one length. */
+static struct values measure_batch(struct as_model *m, struct as_tape *t, struct as_arena *a, const struct as_batch *b,
+                                   const struct metrics *by, bool cut)
+{
+    size_t room = as_size((size_t)by->n * sizeof(double), (size_t)b->batch);
+    struct values v = { as_arena_zero(a, room), as_arena_zero(a, room), b->batch };
+    ptrdiff_t group = cut && rows_are_ragged(b) ? rows_sorted_group(b->batch) : b->batch;
+    const ptrdiff_t *order = group < b->batch ? rows_sorted(a, b) : NULL;
+
+    for (ptrdiff_t from = 0; order && from < b->batch; from += group) {
+        size_t mark = as_arena_mark(a);
+        struct as_batch part = rows_gathered(a, b, order + from, b->batch - from < group ? b->batch - from : group);
+
+        measure(m, t, a, &part, order + from, by, v);
+        as_arena_reset(a, mark);
+    }
+    if (!order)
+        measure(m, t, a, b, NULL, by, v);
+    return v;
+}
+
 void as_evaluate_all(struct as_model *m, struct as_data *d, enum as_split split, ptrdiff_t count, ptrdiff_t batch,
                      int n_metrics, const struct as_metric *const *metrics, struct as_score *scores,
                      float *const *per_example)
@@ -93,6 +144,8 @@ void as_evaluate_all(struct as_model *m, struct as_data *d, enum as_split split,
     const struct as_data_shape *shape = as_data_describe(d);
     struct as_tape *t = as_tape_new();
     struct as_arena *a = as_arena_new();
+    struct metrics by = { n_metrics, metrics };
+    bool cut = rows_can_be_cut(m, shape);
 
     if (count == 0 || (shape->count[split] && count > shape->count[split]))
         count = shape->count[split];
@@ -101,35 +154,20 @@ void as_evaluate_all(struct as_model *m, struct as_data *d, enum as_split split,
     as_tape_record(t, false);
     memset(scores, 0, (size_t)n_metrics * sizeof *scores);
     for (ptrdiff_t first = 0; first < count; first += batch) {
-        ptrdiff_t n = count - first < batch ? count - first : batch, positions;
-        struct as_batch *b;
-        struct as_node *output;
-        struct target target;
-        double total;
-        real *weight;
+        ptrdiff_t n = count - first < batch ? count - first : batch;
+        struct values v;
 
         as_arena_reset(a, 0);
-        as_tape_reset(t);
-        b = as_batch_fill(d, a, split, (uint64_t)first, n, NULL);
-        output = as_model_forward(m, t, b, false, (struct as_key){ 0 });
-        weight = position_weights(a, b, &positions, &total);
-        target = find_target(b);
-        for (int i = 0; i < n_metrics; i++) {
-            if (!metrics[i]->extra)
-                check_shapes(&target, metrics[i], output);
+        v = measure_batch(m, t, a, as_batch_fill(d, a, split, (uint64_t)first, n, NULL), &by, cut);
+        for (int i = 0; i < n_metrics; i++)
             for (ptrdiff_t r = 0; r < n; r++) {
-                double sum = 0, w = 0;
+                double sum = v.sum[i * n + r], w = v.weight[i * n + r];
 
-                if (metrics[i]->extra)
-                    add_extra(m, metrics[i], b, r, &sum, &w);
-                else
-                    add_example(&target, metrics[i], output, r, weight, &sum, &w);
                 scores[i].sum += sum;
                 scores[i].weight += w;
                 if (per_example && per_example[i])
                     per_example[i][first + r] = (float)(w > 0 ? sum / w : 0);
             }
-        }
     }
     for (int i = 0; i < n_metrics; i++) {
         scores[i].value = scores[i].weight > 0 ? scores[i].sum / scores[i].weight : (double)NAN;

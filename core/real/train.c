@@ -277,10 +277,8 @@ void as_pass_backprop(struct as_pass *p)
     struct as_trainer *tr = p->trainer;
     struct as_node *loss;
 
-    if (tr->lanes) {
-        rows_backprop(p);
+    if (tr->lanes && rows_backprop(p))
         return;
-    }
     as_tape_reset(tr->tape);
     loss = pass_loss(p, tr->tape);
     p->loss = (double)loss->x[0];

@@ -65,6 +65,12 @@ struct as_trainer {
 
 #define head_losses AS_REAL(as_head_losses_)
 #define pass_loss AS_REAL(as_pass_loss_)
+#define rows_from AS_REAL(as_rows_from_)
+#define rows_gathered AS_REAL(as_rows_gathered_)
+#define rows_sorted AS_REAL(as_rows_sorted_)
+#define rows_sorted_group AS_REAL(as_rows_sorted_group_)
+#define rows_are_ragged AS_REAL(as_rows_are_ragged_)
+#define rows_can_be_cut AS_REAL(as_rows_can_be_cut_)
 #define rows_set_up AS_REAL(as_rows_set_up_)
 #define rows_free AS_REAL(as_rows_free_)
 #define rows_backprop AS_REAL(as_rows_backprop_)
@@ -109,11 +115,22 @@ struct as_node *head_losses(const struct kept_head *head, int pieces, const stru
 /* A forward pass with training on, whose head is kept back where the objective goes in pieces: the scalar to minimise. */
 struct as_node *pass_loss(const struct as_pass *p, struct as_tape *t);
 
+/* Rows from..from+count-1 of a batch, where they stand. */
+struct as_batch rows_from(const struct as_batch *b, ptrdiff_t from, ptrdiff_t count);
+/* The same of rows that stand apart, row[0] the longest, cut where it ends; in the arena. */
+struct as_batch rows_gathered(struct as_arena *a, const struct as_batch *b, const ptrdiff_t *row, ptrdiff_t count);
+/* All rows from the longest to the shortest, equal ones as they stand (batch); in the arena. */
+const ptrdiff_t *rows_sorted(struct as_arena *a, const struct as_batch *b);
+ptrdiff_t rows_sorted_group(ptrdiff_t batch);                  /* rows of a group of those */
+bool rows_are_ragged(const struct as_batch *b);                /* so much is padding that sorting is worth while */
+/* Whether sequences may be cut behind their last step, and whether there is anything to cut. */
+bool rows_can_be_cut(const struct as_model *m, const struct as_data_shape *data);
+
 /* Groups of rows (train.rows), for trainers whose batches do not go through the model whole: tr->lanes is NULL for the others.
- * rows_backprop() is as_pass_backprop() by groups. */
+ * rows_backprop() is as_pass_backprop() by groups; false: this batch is better taken whole, and nothing was done. */
 void rows_set_up(struct as_trainer *tr, struct as_config *cfg);
 void rows_free(struct as_trainer *tr);
-void rows_backprop(struct as_pass *p);
+bool rows_backprop(struct as_pass *p);
 
 /* Weight of every target position, (batch) or (batch, time): 0 in the padding, where there is no target, else
  * the field "weight" or 1. *total gets their sum. In the arena. */

@@ -1,7 +1,8 @@
-/* train_rows.c: a batch gone through a few rows at a time. What a small model leaves on the tape for a whole batch does not
- * fit into a core's cache, and its operators are too short to be worth a team each; a few rows' tape fits, and whole groups
- * of rows are what a team can share. Groups are dealt to LANES lanes, each with a tape and gradients of its own over the
- * one store of weights; the lanes' gradients are added in order. Groups and lanes depend on sizes alone, so any team
+/* train_rows.c: a batch gone through a few rows at a time. What a small model leaves on the tape for a whole batch does
+ * not fit into a core's cache, and its operators are too short to be worth a team each; a few rows' tape fits, and whole
+ * groups of rows are what a team can share. Where sequences differ in length, groups are made of rows of about the same
+ * length (batch_rows.c). Groups are dealt to LANES lanes, each with a tape and gradients of its own over the one store
+ * of weights; the lanes' gradients are added in order. Groups and lanes depend on sizes and lengths alone, so any team
  * gives the same bits.
  */
 #include "train.h"
@@ -23,7 +24,9 @@ struct lane {
 };
 
 struct row_lanes {
-    ptrdiff_t rows;                  /* of a group */
+    ptrdiff_t rows, sorted_rows;     /* of a group, where lengths are much the same, and where they are not */
+    ptrdiff_t group;                 /* of the batch under way */
+    const ptrdiff_t *order;          /* (batch) its rows, the longest first; NULL: as they stand */
     struct lane lane[LANES];
 };
 
@@ -56,7 +59,8 @@ static const char *wants_all_rows(const struct as_trainer *tr)
         const struct as_layer *l = m->layer[i];
 
         if (l->variant->promises & (AS_BATCH_STATISTICS | AS_EXTRAS))
-            return as_say("%s/%s uses the whole batch, or hands over more than its output", l->entry->family, l->entry->name);
+            return as_say("%s/%s uses the whole batch, or hands over more than its output", l->entry->family,
+                          l->entry->name);
         if (l->impl && l->impl->counts)
             return as_say("%s/%s counts its work a batch", l->entry->family, l->entry->name);
         for (int j = 0; j < l->n_weights; j++)
@@ -66,34 +70,37 @@ static const char *wants_all_rows(const struct as_trainer *tr)
     return NULL;
 }
 
-/* Rows of a group; tr->batch for all at once. */
-static ptrdiff_t choose_rows(const struct as_trainer *tr, struct as_config *cfg)
+/* tr->batch stands for all rows at once. */
+static void choose_rows(const struct as_trainer *tr, struct as_config *cfg, struct row_lanes *r)
 {
     const struct as_data_shape *data = as_data_describe(tr->train);
-    ptrdiff_t asked = as_config_int(cfg, "train.rows", 0, 0, 1 << 24);
+    ptrdiff_t asked = as_config_int(cfg, "train.rows", 0, 0, 1 << 24), few = rows_sorted_group(tr->batch);
     const char *why = wants_all_rows(tr);
     double fit = ROOM / row_bytes(tr->model, data->max_length > 0 ? data->max_length : 1);
 
     if (asked > 0 && asked < tr->batch && why)
         as_fail(AS_REFUSED, "train.rows = %td: %s; leave it out", asked, why);
-    if (asked > 0 || why)
-        return asked > 0 && asked < tr->batch ? asked : tr->batch;
-    return fit < 2 || 2 * fit > (double)tr->batch ? tr->batch : (ptrdiff_t)fit;
+    r->rows = r->sorted_rows = tr->batch;
+    if (why || asked >= tr->batch)
+        return;
+    r->rows = asked > 0 ? asked : fit < 2 || 2 * fit > (double)tr->batch ? tr->batch : (ptrdiff_t)fit;
+    if (rows_can_be_cut(tr->model, data))
+        r->sorted_rows = asked == 0 && few < r->rows ? few : r->rows;
 }
 
 void rows_set_up(struct as_trainer *tr, struct as_config *cfg)
 {
-    ptrdiff_t rows = choose_rows(tr, cfg);
-    struct row_lanes *r;
+    struct row_lanes r = { 0 };
 
-    if (rows >= tr->batch)
+    choose_rows(tr, cfg, &r);
+    if (r.rows >= tr->batch && r.sorted_rows >= tr->batch)
         return;
-    r = tr->lanes = calloc(1, sizeof *r);
-    if (!r)
+    tr->lanes = calloc(1, sizeof *tr->lanes);
+    if (!tr->lanes)
         as_fail(AS_NO_MEMORY, "out of memory for training");
-    r->rows = rows;
-    for (int i = 0; i < LANES && i * rows < tr->batch; i++) {
-        struct lane *l = &r->lane[i];
+    *tr->lanes = r;
+    for (int i = 0; i < LANES && i * r.sorted_rows < tr->batch; i++) {
+        struct lane *l = &tr->lanes->lane[i];
 
         l->model = i ? model_twin(tr->model, cfg) : tr->model;
         l->tape = i ? as_tape_new() : tr->tape;
@@ -111,27 +118,6 @@ void rows_free(struct as_trainer *tr)
     free(tr->lanes);
 }
 
-/* Rows from..from+count-1 of a batch, where they stand. */
-static struct as_batch rows_of(const struct as_batch *b, ptrdiff_t from, ptrdiff_t count)
-{
-    struct as_batch part = *b;
-
-    part.batch = count;
-    part.length = b->length + from;
-    for (int i = 0; i < b->n_fields; i++) {
-        const struct as_data_field *f = &b->field[i];
-        ptrdiff_t each = 1;
-
-        for (int j = 0; j < f->rank; j++)
-            each *= f->dim[j] == AS_TIME ? b->time : f->dim[j];
-        if (f->integer)
-            part.i[i] = b->i[i] + from * each;
-        else
-            part.x[i] = b->x[i] + from * each;
-    }
-    return part;
-}
-
 struct sharing { struct as_pass *pass; double weight; struct lane *lane; ptrdiff_t first; };
 
 /* One lane's groups, in order. */
@@ -140,19 +126,21 @@ static void go_through(void *ctx)
     struct sharing *s = ctx;
     struct as_trainer *tr = s->pass->trainer;
     const struct as_batch *all = s->pass->batch;
-    ptrdiff_t rows = tr->lanes->rows, n;
+    const struct row_lanes *r = tr->lanes;
     struct lane *l = s->lane;
 
     if (l->model != tr->model)
         memset(l->model->gradient, 0, (size_t)tr->model->n_store * sizeof(real));
-    for (ptrdiff_t from = s->first * rows; from < all->batch; from += LANES * rows) {
-        struct as_batch part = rows_of(all, from, all->batch - from < rows ? all->batch - from : rows);
+    for (ptrdiff_t from = s->first * r->group, n; from < all->batch; from += LANES * r->group) {
+        ptrdiff_t count = all->batch - from < r->group ? all->batch - from : r->group;
+        struct as_batch part;
         struct as_pass pass = { .model = l->model, .batch = &part, .key = as_subkey(s->pass->key, (uint64_t)from),
                                 .trainer = tr };
         struct as_node *loss;
         double weight;
 
         as_tape_reset(l->tape);
+        part = r->order ? rows_gathered(as_tape_arena(l->tape), all, r->order + from, count) : rows_from(all, from, count);
         position_weights(as_tape_arena(l->tape), &part, &n, &weight);
         if (!(weight > 0))
             continue;
@@ -174,18 +162,26 @@ static void run_lane(void *ctx, ptrdiff_t i)
         snprintf(s.lane->why, sizeof s.lane->why, "%s", as_failure_text());
 }
 
-void rows_backprop(struct as_pass *p)
+bool rows_backprop(struct as_pass *p)
 {
     struct as_trainer *tr = p->trainer;
     struct row_lanes *r = tr->lanes;
     struct as_batch b = *p->batch;
     struct sharing s = { .pass = p };
-    ptrdiff_t n, lanes = (b.batch + r->rows - 1) / r->rows;
+    bool sort = r->sorted_rows < b.batch && rows_are_ragged(&b);
+    size_t mark = as_arena_mark(tr->batch_arena);
+    ptrdiff_t n, lanes;
 
+    r->group = sort ? r->sorted_rows : r->rows;
+    if (r->group >= b.batch)
+        return false;
+    lanes = (b.batch + r->group - 1) / r->group;
     lanes = lanes < LANES ? lanes : LANES;
+    r->order = sort ? rows_sorted(tr->batch_arena, &b) : NULL;
     as_tape_reset(tr->tape);
     position_weights(as_tape_arena(tr->tape), &b, &n, &s.weight);
     as_parallel(lanes, r->lane->flop * (double)(b.batch * b.time), run_lane, &s);
+    as_arena_reset(tr->batch_arena, mark);
     p->loss = 0;
     p->bytes = 0;
     for (ptrdiff_t i = 0; i < lanes; i++) {
@@ -196,4 +192,5 @@ void rows_backprop(struct as_pass *p)
         for (ptrdiff_t j = 0; i > 0 && j < tr->model->n_store; j++)
             tr->model->gradient[j] += r->lane[i].model->gradient[j];
     }
+    return true;
 }

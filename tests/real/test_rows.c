@@ -15,9 +15,9 @@
 
 enum { BATCH = 17 };
 
-static struct stand stand_new(const char *mixer, const char *model, const char *pieces, const char *rows)
+static struct stand stand_of(const char *mixer, const char *model, const char *pieces, const char *rows, const char *length)
 {
-    const char *const set[][2] = { { "data.source", "recall" }, { "data.pairs", "1..5" }, { "data.length", "0" },
+    const char *const set[][2] = { { "data.source", "recall" }, { "data.pairs", "1..5" }, { "data.length", length },
                                    { "data.vocabulary", "16" }, { "model", model }, { "block", "prenorm" }, { "ffn", "mlp" },
                                    { "mixer", mixer }, { "width", "8" }, { "depth", "2" }, { "train.batch", "17" },
                                    { "train.select", "last" }, { "train.rows", rows }, { "objective.pieces", pieces },
@@ -29,6 +29,12 @@ static struct stand stand_new(const char *mixer, const char *model, const char *
     stand_train(&s);
     stand_read(&s, AS_TRAIN, BATCH);
     return s;
+}
+
+/* Sequences of 4 to 20 steps. */
+static struct stand stand_new(const char *mixer, const char *model, const char *pieces, const char *rows)
+{
+    return stand_of(mixer, model, pieces, rows, "0");
 }
 
 static void backprop(struct stand *s)
@@ -52,16 +58,19 @@ static double relative(const struct stand *a, const struct stand *b)
     return sqrt(off / size);
 }
 
-/* Sequences of 4 to 20 steps, groups of 1, 3 and 16; the first four rows have no targets, so that a group has none. */
+/* Groups of 1, 3, 16 and what is chosen, sorted by length or all of one; the first four rows have no targets, so that a
+ * group has none. */
 static void groups_give_the_gradient(void **state)
 {
-    static const char *const mixer[] = { "linear", "gru", "softmax", "mingru" }, *const rows[] = { "1", "3", "16" };
+    static const char *const mixer[] = { "linear", "gru", "softmax", "mingru" }, *const rows[] = { "1", "3", "16", NULL };
+    static const char *const length[] = { "0", "20" };
     double slack = 64 * (double)AS_REAL_EPSILON;
 
     (void)state;
-    for (size_t i = 0; i < sizeof mixer / sizeof *mixer; i++)
+    for (size_t i = 0; i < 2 * sizeof mixer / sizeof *mixer; i++)
         for (size_t j = 0; j < sizeof rows / sizeof *rows; j++) {
-            struct stand whole = stand_new(mixer[i], "lm", NULL, "17"), group = stand_new(mixer[i], "lm", NULL, rows[j]);
+            struct stand whole = stand_of(mixer[i / 2], "lm", NULL, "17", length[i % 2]);
+            struct stand group = stand_of(mixer[i / 2], "lm", NULL, rows[j], length[i % 2]);
 
             memset(whole.batch->i[1], 0xff, (size_t)(4 * whole.batch->time) * sizeof(int32_t));
             memset(group.batch->i[1], 0xff, (size_t)(4 * group.batch->time) * sizeof(int32_t));
@@ -69,8 +78,12 @@ static void groups_give_the_gradient(void **state)
             backprop(&group);
             assert_true(fabs(group.pass.loss - whole.pass.loss) <= slack * whole.pass.loss);
             assert_true(relative(&group, &whole) <= slack);
-            assert_true(relative(&group, &whole) > 0);             /* another order of sums: groups there were */
-            assert_true(j == 2 || group.pass.bytes < whole.pass.bytes);
+            if (!rows[j] && i % 2)                       /* it fits as it is, and there is nothing to cut */
+                assert_true(relative(&group, &whole) <= 0 && group.pass.bytes == whole.pass.bytes);
+            else {
+                assert_true(relative(&group, &whole) > 0);         /* another order of sums: groups there were */
+                assert_true(j == 2 || group.pass.bytes < whole.pass.bytes);
+            }
             stand_free(&whole);
             stand_free(&group);
         }
@@ -91,6 +104,23 @@ static void same_bits_at_any_team(void **state)
     }
     as_threads_set(1);
     stand_free(&one);
+    stand_free(&s);
+}
+
+/* Each example by itself, and all in batches that are sorted by length and cut. */
+static void evaluation_knows_its_rows(void **state)
+{
+    enum { EXAMPLES = 50 };
+    struct stand s = stand_new("softmax", "lm", NULL, NULL);
+    const struct as_metric *ce = as_metric_find("ce", NULL);
+    float one[EXAMPLES], all[EXAMPLES];
+    double slack = 64 * (double)AS_REAL_EPSILON + 1e-6;
+
+    (void)state;
+    assert_true(fabs(as_evaluate(s.model, s.data, AS_VALID, EXAMPLES, 1, ce, one).value -
+                     as_evaluate(s.model, s.data, AS_VALID, EXAMPLES, 32, ce, all).value) <= slack);
+    for (int i = 0; i < EXAMPLES; i++)
+        assert_true(fabs((double)one[i] - (double)all[i]) <= slack * 10 && fabs((double)one[i] - (double)one[(i + 1) % EXAMPLES]) > slack * 10);
     stand_free(&s);
 }
 
@@ -129,6 +159,7 @@ static void lanes_share_weights_and_fail_aloud(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(groups_give_the_gradient), cmocka_unit_test(same_bits_at_any_team),
+                                        cmocka_unit_test(evaluation_knows_its_rows),
                                         cmocka_unit_test(lanes_share_weights_and_fail_aloud) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
