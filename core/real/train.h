@@ -112,7 +112,7 @@ struct as_node *objective_loss(const struct objective *o, struct as_model *m, st
 struct as_node *head_losses(const struct kept_head *head, int pieces, const struct as_objective *objective,
                             const struct as_graph *g, struct as_node *x, struct as_node *target);
 
-/* A forward pass with training on, whose head is kept back where the objective goes in pieces: the scalar to minimise. */
+/* A forward pass with training on, whose head is kept back where the objective goes in pieces: what to minimise. */
 struct as_node *pass_loss(const struct as_pass *p, struct as_tape *t);
 
 /* Rows from..from+count-1 of a batch, where they stand. */
@@ -126,8 +126,8 @@ bool rows_are_ragged(const struct as_batch *b);                /* so much is pad
 /* Whether sequences may be cut behind their last step, and whether there is anything to cut. */
 bool rows_can_be_cut(const struct as_model *m, const struct as_data_shape *data);
 
-/* Groups of rows (train.rows), for trainers whose batches do not go through the model whole: tr->lanes is NULL for the others.
- * rows_backprop() is as_pass_backprop() by groups; false: this batch is better taken whole, and nothing was done. */
+/* Groups of rows (train.rows), for trainers whose batches do not go through the model whole: tr->lanes is NULL for the
+ * others. rows_backprop() is as_pass_backprop() by groups; false: this batch is better taken whole, nothing was done. */
 void rows_set_up(struct as_trainer *tr, struct as_config *cfg);
 void rows_free(struct as_trainer *tr);
 bool rows_backprop(struct as_pass *p);

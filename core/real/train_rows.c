@@ -1,8 +1,8 @@
 /* train_rows.c: a batch gone through a few rows at a time. What a small model leaves on the tape for a whole batch does
- * not fit into a core's cache, and its operators are too short to be worth a team each; a few rows' tape fits, and whole
- * groups of rows are what a team can share. Where sequences differ in length, groups are made of rows of about the same
- * length (batch_rows.c). Groups are dealt to LANES lanes, each with a tape and gradients of its own over the one store
- * of weights; the lanes' gradients are added in order. Groups and lanes depend on sizes and lengths alone, so any team
+ * not fit into a core's cache, and its operators are too short to be worth a team each; a few rows' tape fits, and groups
+ * of rows are what a team can share. Where sequences differ in length, groups are made of rows of about the same length
+ * (batch_rows.c). Groups are dealt to LANES lanes, each with a tape and gradients of its own over the one store of
+ * weights; the lanes' gradients are added in order. Groups and lanes depend on sizes and lengths alone, so any team
  * gives the same bits.
  */
 #include "train.h"
@@ -140,7 +140,8 @@ static void go_through(void *ctx)
         double weight;
 
         as_tape_reset(l->tape);
-        part = r->order ? rows_gathered(as_tape_arena(l->tape), all, r->order + from, count) : rows_from(all, from, count);
+        part = r->order ? rows_gathered(as_tape_arena(l->tape), all, r->order + from, count)
+                        : rows_from(all, from, count);
         position_weights(as_tape_arena(l->tape), &part, &n, &weight);
         if (!(weight > 0))
             continue;

@@ -1,5 +1,5 @@
-/* test_rows.c: a batch that goes through the model by groups of rows gives the loss and the gradient of the whole one, the
- * same bits at any team, in less memory; and what wants a whole batch gets it. */
+/* test_rows.c: a batch that goes through the model by groups of rows gives the loss and the gradient of the whole one,
+ * the same bits at any team, in less memory; and what wants a whole batch gets it. */
 #include "../stand.h"
 
 #include <assay/error.h>
@@ -15,11 +15,12 @@
 
 enum { BATCH = 17 };
 
-static struct stand stand_of(const char *mixer, const char *model, const char *pieces, const char *rows, const char *length)
+static struct stand stand_of(const char *mixer, const char *model, const char *pieces, const char *rows,
+                             const char *length)
 {
     const char *const set[][2] = { { "data.source", "recall" }, { "data.pairs", "1..5" }, { "data.length", length },
-                                   { "data.vocabulary", "16" }, { "model", model }, { "block", "prenorm" }, { "ffn", "mlp" },
-                                   { "mixer", mixer }, { "width", "8" }, { "depth", "2" }, { "train.batch", "17" },
+                                   { "data.vocabulary", "16" }, { "model", model }, { "block", "prenorm" },
+                                   { "ffn", "mlp" }, { "mixer", mixer }, { "width", "8" }, { "depth", "2" }, { "train.batch", "17" },
                                    { "train.select", "last" }, { "train.rows", rows }, { "objective.pieces", pieces },
                                    { "read", strcmp(model, "lm") == 0 ? NULL : "last" } };
     struct stand s = { 0 };
@@ -62,8 +63,8 @@ static double relative(const struct stand *a, const struct stand *b)
  * group has none. */
 static void groups_give_the_gradient(void **state)
 {
-    static const char *const mixer[] = { "linear", "gru", "softmax", "mingru" }, *const rows[] = { "1", "3", "16", NULL };
-    static const char *const length[] = { "0", "20" };
+    static const char *const mixer[] = { "linear", "gru", "softmax", "mingru" }, *const length[] = { "0", "20" };
+    static const char *const rows[] = { "1", "3", "16", NULL };
     double slack = 64 * (double)AS_REAL_EPSILON;
 
     (void)state;
@@ -119,8 +120,10 @@ static void evaluation_knows_its_rows(void **state)
     (void)state;
     assert_true(fabs(as_evaluate(s.model, s.data, AS_VALID, EXAMPLES, 1, ce, one).value -
                      as_evaluate(s.model, s.data, AS_VALID, EXAMPLES, 32, ce, all).value) <= slack);
-    for (int i = 0; i < EXAMPLES; i++)
-        assert_true(fabs((double)one[i] - (double)all[i]) <= slack * 10 && fabs((double)one[i] - (double)one[(i + 1) % EXAMPLES]) > slack * 10);
+    for (int i = 0; i < EXAMPLES; i++) {
+        assert_true(fabs((double)one[i] - (double)all[i]) <= slack * 10);
+        assert_true(fabs((double)one[i] - (double)one[(i + 1) % EXAMPLES]) > slack * 10);
+    }
     stand_free(&s);
 }
 
@@ -158,7 +161,8 @@ static void lanes_share_weights_and_fail_aloud(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(groups_give_the_gradient), cmocka_unit_test(same_bits_at_any_team),
+    const struct CMUnitTest tests[] = { cmocka_unit_test(groups_give_the_gradient),
+                                        cmocka_unit_test(same_bits_at_any_team),
                                         cmocka_unit_test(evaluation_knows_its_rows),
                                         cmocka_unit_test(lanes_share_weights_and_fail_aloud) };
 
