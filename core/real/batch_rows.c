@@ -49,32 +49,44 @@ struct as_batch rows_from(const struct as_batch *b, ptrdiff_t from, ptrdiff_t co
     return part;
 }
 
-struct as_batch rows_gathered(struct as_arena *a, const struct as_batch *b, const ptrdiff_t *row, ptrdiff_t count)
+struct as_batch batch_part(struct as_arena *a, const struct as_batch *b, const ptrdiff_t *row, ptrdiff_t rows,
+                           ptrdiff_t from, ptrdiff_t steps)
 {
     struct as_batch part = *b;
 
-    part.batch = count;
-    part.time = b->length[row[0]] > 0 ? b->length[row[0]] : 1;
-    part.length = as_arena_take(a, as_size((size_t)count, sizeof *part.length));
-    for (ptrdiff_t r = 0; r < count; r++)
-        part.length[r] = b->length[row[r]];
+    part.batch = rows;
+    part.time = steps;
+    part.length = as_arena_take(a, as_size((size_t)rows, sizeof *part.length));
+    for (ptrdiff_t r = 0; r < rows; r++) {
+        ptrdiff_t left = b->length[row ? row[r] : r] - from;
+
+        part.length[r] = (int32_t)(left < 0 ? 0 : left > steps ? steps : left);
+    }
     for (int i = 0; i < b->n_fields; i++) {
         const struct as_data_field *f = &b->field[i];
-        const char *from = f->integer ? (const void *)b->i[i] : b->x[i];
-        size_t width = f->integer ? sizeof(int32_t) : sizeof(real), all, kept;
+        const char *all = f->integer ? (const void *)b->i[i] : b->x[i];
+        size_t width = f->integer ? sizeof(int32_t) : sizeof(real);
+        bool timed = f->rank > 0 && f->dim[0] == AS_TIME;
+        ptrdiff_t time = timed ? b->time : 1, first = timed ? from : 0, kept = timed ? steps : 1;
         char *to;
 
-        for (int j = 0; j < f->rank; j++)
-            width *= f->dim[j] == AS_TIME ? 1 : (size_t)f->dim[j];
-        all = f->rank && f->dim[0] == AS_TIME ? (size_t)b->time * width : width;
-        kept = f->rank && f->dim[0] == AS_TIME ? (size_t)part.time * width : width;
-        to = as_arena_take(a, as_size((size_t)count, kept));
-        for (ptrdiff_t r = 0; r < count; r++)
-            memcpy(to + (size_t)r * kept, from + (size_t)row[r] * all, kept);
+        if (!timed && !row)
+            continue;                        /* the same for all steps, and all rows as they stand */
+        for (int j = timed; j < f->rank; j++)
+            width *= (size_t)f->dim[j];
+        to = as_arena_take(a, as_size((size_t)(rows * kept), width));
+        for (ptrdiff_t r = 0; r < rows; r++)
+            memcpy(to + (size_t)(r * kept) * width, all + (size_t)((row ? row[r] : r) * time + first) * width,
+                   (size_t)kept * width);
         part.i[i] = f->integer ? (int32_t *)(void *)to : NULL;
         part.x[i] = f->integer ? NULL : (real *)(void *)to;
     }
     return part;
+}
+
+struct as_batch rows_gathered(struct as_arena *a, const struct as_batch *b, const ptrdiff_t *row, ptrdiff_t count)
+{
+    return batch_part(a, b, row, count, 0, b->length[row[0]] > 0 ? b->length[row[0]] : 1);
 }
 
 const ptrdiff_t *rows_sorted(struct as_arena *a, const struct as_batch *b)

@@ -65,6 +65,7 @@ struct as_trainer {
 
 #define head_losses AS_REAL(as_head_losses_)
 #define pass_loss AS_REAL(as_pass_loss_)
+#define batch_part AS_REAL(as_batch_part_)
 #define rows_from AS_REAL(as_rows_from_)
 #define rows_gathered AS_REAL(as_rows_gathered_)
 #define rows_sorted AS_REAL(as_rows_sorted_)
@@ -115,6 +116,9 @@ struct as_node *head_losses(const struct kept_head *head, int pieces, const stru
 /* A forward pass with training on, whose head is kept back where the objective goes in pieces: what to minimise. */
 struct as_node *pass_loss(const struct as_pass *p, struct as_tape *t);
 
+/* Steps from..from+steps-1 of the rows row[0..rows-1] (NULL: 0, 1, ...) of a batch as a batch of its own; in the arena. */
+struct as_batch batch_part(struct as_arena *a, const struct as_batch *b, const ptrdiff_t *row, ptrdiff_t rows,
+                           ptrdiff_t from, ptrdiff_t steps);
 /* Rows from..from+count-1 of a batch, where they stand. */
 struct as_batch rows_from(const struct as_batch *b, ptrdiff_t from, ptrdiff_t count);
 /* The same of rows that stand apart, row[0] the longest, cut where it ends; in the arena. */

@@ -18,7 +18,7 @@ enum { LANES = 4 };
 struct lane {
     struct as_model *model;          /* the first lane's is the trainer's own; the others share its weights */
     struct as_tape *tape;
-    double loss, flop;
+    double loss;
     enum as_failure failed;
     char why[512];
 };
@@ -26,6 +26,7 @@ struct lane {
 struct row_lanes {
     ptrdiff_t rows, sorted_rows;     /* of a group, where lengths are much the same, and where they are not */
     ptrdiff_t group;                 /* of the batch under way */
+    double flop;                     /* of a step, forward, about */
     const ptrdiff_t *order;          /* (batch) its rows, the longest first; NULL: as they stand */
     struct lane lane[LANES];
 };
@@ -99,12 +100,12 @@ void rows_set_up(struct as_trainer *tr, struct as_config *cfg)
     if (!tr->lanes)
         as_fail(AS_NO_MEMORY, "out of memory for training");
     *tr->lanes = r;
+    tr->lanes->flop = as_model_measure(tr->model, 1).flop;
     for (int i = 0; i < LANES && i * r.sorted_rows < tr->batch; i++) {
         struct lane *l = &tr->lanes->lane[i];
 
         l->model = i ? model_twin(tr->model, cfg) : tr->model;
         l->tape = i ? as_tape_new() : tr->tape;
-        l->flop = as_model_measure(tr->model, 1).flop;
     }
 }
 
@@ -181,7 +182,7 @@ bool rows_backprop(struct as_pass *p)
     r->order = sort ? rows_sorted(tr->batch_arena, &b) : NULL;
     as_tape_reset(tr->tape);
     position_weights(as_tape_arena(tr->tape), &b, &n, &s.weight);
-    as_parallel(lanes, r->lane->flop * (double)(b.batch * b.time), run_lane, &s);
+    as_parallel(lanes, r->flop * (double)(b.batch * b.time), run_lane, &s);
     as_arena_reset(tr->batch_arena, mark);
     p->loss = 0;
     p->bytes = 0;

@@ -3,36 +3,12 @@
 
 #include <string.h>
 
-/* Steps from..from+count-1 of a batch as a batch of its own. */
+/* Steps from..from+count-1 of all rows. */
 static struct as_batch *piece_of(struct as_arena *a, const struct as_batch *b, ptrdiff_t from, ptrdiff_t count)
 {
     struct as_batch *w = as_arena_take(a, sizeof *w);
 
-    *w = *b;
-    w->time = count;
-    w->length = as_arena_take(a, as_size((size_t)b->batch, sizeof *w->length));
-    for (ptrdiff_t r = 0; r < b->batch; r++) {
-        ptrdiff_t left = b->length[r] - from;
-
-        w->length[r] = (int32_t)(left < 0 ? 0 : left > count ? count : left);
-    }
-    for (int i = 0; i < b->n_fields; i++) {
-        const struct as_data_field *f = &b->field[i];
-        size_t width = f->integer ? sizeof(int32_t) : sizeof(real);
-        const char *all = f->integer ? (const void *)b->i[i] : b->x[i];
-        char *part;
-
-        if (f->rank == 0 || f->dim[0] != AS_TIME)
-            continue;
-        for (int j = 1; j < f->rank; j++)
-            width *= (size_t)f->dim[j];
-        part = as_arena_take(a, as_size((size_t)(b->batch * count), width));
-        for (ptrdiff_t r = 0; r < b->batch; r++)
-            memcpy(part + (size_t)(r * count) * width, all + (size_t)(r * b->time + from) * width,
-                   (size_t)count * width);
-        w->i[i] = f->integer ? (int32_t *)(void *)part : NULL;
-        w->x[i] = f->integer ? NULL : (real *)(void *)part;
-    }
+    *w = batch_part(a, b, NULL, b->batch, from, count);
     return w;
 }
 
