@@ -186,7 +186,7 @@ static void spoil(struct run *r, bool (*pick)(const struct core_case *c, ptrdiff
 
         for (ptrdiff_t s = 0; s < c->batch * c->time; s++)
             for (ptrdiff_t i = s * each; pick(c, s / c->time, s % c->time) && i < (s + 1) * each; i++)
-                x[i] = c->ports[p] == 'g' || c->ports[p] == 'a' ? -0.5f : c->unit_keys ? -x[(i * 7) % each] / 2 :
+                x[i] = c->ports[p] == 'g' || c->ports[p] == 'a' ? -3.0f : c->unit_keys ? -x[(i * 7) % each] / 2 :
                        1e3f * (float)as_normal(key_of(50), (uint64_t)i);
     }
 }

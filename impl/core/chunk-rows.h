@@ -67,7 +67,41 @@ static inline void clear_rest(const struct as_call *c, struct size z, ptrdiff_t 
 typedef void each_chunk(const struct as_call *c, struct size z, float *scratch, float *s, float *kept, ptrdiff_t row,
                         ptrdiff_t t0);
 
-struct rows { const struct as_call *c; size_t scratch; each_chunk *body; bool back; };
+/* scratch: floats a lane, as planned; back: from the last chunk to the first; unread: a port that the way back does not read, or -1. */
+struct rows { const struct as_call *c; size_t scratch; each_chunk *body; bool back; int unread; };
+
+static inline ptrdiff_t port_width(const struct as_call *c, int port)
+{
+    return c->in[port].rank == 4 ? c->in[port].dim[3] : 1;
+}
+
+/* Lists what the rows that take turns read and write in their chunk `next`: this turn's part of its steps. Where all
+ * heads take turns, that is one piece of memory, which processors foresee. */
+static void list_ahead(const struct rows *r, struct size z, ptrdiff_t first, ptrdiff_t turn, ptrdiff_t next)
+{
+    const struct as_call *c = r->c;
+    ptrdiff_t left = steps_of(c, z, first) - next * CHUNK, all = least(left, CHUNK), ss = z.kw * z.vw;
+    ptrdiff_t from = all * turn / turns(z), n = all * (turn + 1) / turns(z) - from;
+    ptrdiff_t at = place_of(z, first, next * CHUNK + from);
+
+    begin_asking();
+    if (next < 0 || left <= 0)
+        return;
+    for (int p = 0; p < c->n_in; p++) {
+        ptrdiff_t width = port_width(c, p), ld = z.heads * width;
+
+        if (!r->back || p != r->unread)
+            ask(c->x[p] + at * width, ld, n, turns(z) * width);
+        if (r->back && c->dx[p])
+            ask_to_write(c->dx[p] + at * width, ld, n, turns(z) * width);
+    }
+    if (r->back)
+        ask(c->dy + at * z.dv, z.heads * z.dv, n, turns(z) * z.dv);
+    else
+        ask_to_write(c->y + at * z.dv, z.heads * z.dv, n, turns(z) * z.dv);
+    if (c->saved)
+        list_rows((const float *)c->saved[STATES] + ((first + turn) * z.chunks + next) * ss, ss, 1, ss, !r->back);
+}
 
 static void run_turn(const struct rows *r, struct size z, float *scratch, ptrdiff_t first, ptrdiff_t chunk)
 {
@@ -80,6 +114,7 @@ static void run_turn(const struct rows *r, struct size z, float *scratch, ptrdif
 
         if (kept && !r->back)
             memcpy(kept, s, (size_t)ss * sizeof *s);
+        list_ahead(r, z, first, i, r->back ? chunk - 1 : chunk + 1);
         r->body(r->c, z, scratch, s, kept, row, chunk * CHUNK);
     }
 }
@@ -92,7 +127,7 @@ static void clear_padding(const struct rows *r, struct size z, ptrdiff_t row)
         clear_rest(c, z, row, c->y, z.dv);
     for (int p = 0; r->back && p < c->n_in; p++)
         if (c->dx[p] && c->fresh[p])
-            clear_rest(c, z, row, c->dx[p], c->in[p].rank == 4 ? c->in[p].dim[3] : 1);
+            clear_rest(c, z, row, c->dx[p], port_width(c, p));
 }
 
 static void run_lane(void *ctx, ptrdiff_t lane)
@@ -112,11 +147,10 @@ static void run_lane(void *ctx, ptrdiff_t lane)
     }
 }
 
-/* scratch: floats a lane, as planned; flop: of a step of a head, about; back: from the last chunk to the first. */
-static void run_rows(const struct as_call *c, size_t scratch, double flop, each_chunk *body, bool back)
+/* flop: of a step of a head, about. */
+static void run_rows(struct rows r, double flop)
 {
-    struct size z = size_of(c->in);
-    struct rows r = { c, scratch, body, back };
+    struct size z = size_of(r.c->in);
 
     as_parallel(lanes(z), (double)z.batch * (double)z.heads * (double)z.time * flop / 8, run_lane, &r);
 }

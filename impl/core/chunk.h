@@ -36,6 +36,59 @@ static inline float *cut(float **p, ptrdiff_t n)
     return start;
 }
 
+/* --- what comes next ----------------------------------------------------------------------------------------- */
+
+/* Memory answers few requests at a time, and thousands at once hold up the work behind them. So what the next chunk
+ * reads and writes is listed, and products ask for some lines of the list at a time. One list a thread, filled anew for
+ * each chunk. */
+struct region { const float *x; ptrdiff_t ld, n, width; bool write; };
+
+enum { REGIONS = 16, LINES_AT_A_TIME = 20 };
+
+static _Thread_local struct { struct region of[REGIONS]; int regions, region; ptrdiff_t row, column; } ahead;
+
+static inline void begin_asking(void)
+{
+    ahead.regions = ahead.region = 0;
+    ahead.row = ahead.column = 0;
+}
+
+static inline void list_rows(const float *x, ptrdiff_t ld, ptrdiff_t n, ptrdiff_t width, bool write)
+{
+    if (n > 0 && ahead.regions < REGIONS)
+        ahead.of[ahead.regions++] = (struct region){ x, ld, n, width, write };
+}
+
+/* Lists n rows that will be read, or written. */
+static inline void ask(const float *x, ptrdiff_t ld, ptrdiff_t n, ptrdiff_t width) { list_rows(x, ld, n, width, false); }
+static inline void ask_to_write(const float *x, ptrdiff_t ld, ptrdiff_t n, ptrdiff_t width)
+{
+    list_rows(x, ld, n, width, true);
+}
+
+/* Asks memory for the next lines of the list. */
+OUTLINED void ask_some(void)
+{
+    for (int line = 0; line < LINES_AT_A_TIME && ahead.region < ahead.regions; line++) {
+        const struct region *g = ahead.of + ahead.region;
+        const float *x = g->x + ahead.row * g->ld + ahead.column;
+
+        if (g->write)
+            __builtin_prefetch(x, 1, 2);
+        else
+            __builtin_prefetch(x, 0, 2);
+        ahead.column += WIDE;
+        if (ahead.column >= g->width) {
+            ahead.column = 0;
+            ahead.row++;
+        }
+        if (ahead.row >= g->n) {
+            ahead.row = 0;
+            ahead.region++;
+        }
+    }
+}
+
 /* --- products ---------------------------------------------------------------------------------------------- */
 
 /* A (m, k) read one number at a time where it stands: element (r, s) at x[r row + s step]. */
@@ -79,8 +132,10 @@ AS_INLINED void tiles(const int rows, ptrdiff_t n, ptrdiff_t k, struct left a, s
 {
     ptrdiff_t j = 0;
 
-    for (; j + 2 * LANE <= n; j += 2 * LANE)
+    for (; j + 2 * LANE <= n; j += 2 * LANE) {
+        ask_some();
         tile(rows, 2, k, a, (struct right){ b.x + j, b.ld }, (struct result){ c.x + j, c.ld }, add);
+    }
     if (j < n)
         tile(rows, 1, k, a, (struct right){ b.x + j, b.ld }, (struct result){ c.x + j, c.ld }, add);
 }
@@ -216,22 +271,6 @@ AS_INLINED void hand_over(struct result from, ptrdiff_t n, ptrdiff_t width, floa
 {
     if (y && from.x != y)
         give(from.x, n, width, NULL, y, ld, fresh);
-}
-
-/* Asks for n rows ahead of their use: of one head they stand apart, which processors do not foresee. */
-AS_INLINED void ask(const float *x, ptrdiff_t ld, ptrdiff_t n, ptrdiff_t width)
-{
-    for (ptrdiff_t i = 0; i < n; i++)
-        for (ptrdiff_t j = 0; j < width; j += WIDE)
-            __builtin_prefetch(x + i * ld + j, 0, 2);
-}
-
-/* The same for rows that will be written. */
-AS_INLINED void ask_to_write(float *x, ptrdiff_t ld, ptrdiff_t n, ptrdiff_t width)
-{
-    for (ptrdiff_t i = 0; i < n; i++)
-        for (ptrdiff_t j = 0; j < width; j += WIDE)
-            __builtin_prefetch(x + i * ld + j, 1, 2);
 }
 
 AS_INLINED float lanes_sum(vec v)

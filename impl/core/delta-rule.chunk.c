@@ -225,13 +225,6 @@ static void forward_chunk(const struct as_call *c, struct size z, struct piece p
     product(WHOLE, z.kw, d, n, columns_of(w.kd), (struct right){ w.n, d }, (struct result){ w.s, d }, true);
 }
 
-static void ask_for(struct piece p, struct size z)
-{
-    ask(p.q, p.ldk, p.n, z.dk);
-    ask(p.k, p.ldk, p.n, z.dk);
-    ask(p.v, p.ldv, p.n, z.dv);
-}
-
 /* R of a chunk among those that are kept. */
 static float *new_at(const struct as_call *c, struct size z, ptrdiff_t row, ptrdiff_t t0)
 {
@@ -243,8 +236,6 @@ static void forward_turn(const struct as_call *c, struct size z, float *scratch,
 {
     struct space w = space_at(z, scratch, s);
 
-    if (t0 + CHUNK < steps_of(c, z, row))
-        ask_for(piece_at(c, z, row, t0 + CHUNK), z);
     forward_chunk(c, z, piece_at(c, z, row, t0), w, kept ? new_at(c, z, row, t0) : w.r);
 }
 
@@ -258,7 +249,7 @@ static void forward(const struct as_call *c)
 {
     struct size z = size_of(c->in);
 
-    run_rows(c, space_size(z), flop(z), forward_turn, false);
+    run_rows((struct rows){ c, space_size(z), forward_turn, false, -1 }, flop(z));
 }
 
 /* --- the way back ------------------------------------------------------------------------------------------ */
@@ -386,17 +377,8 @@ static void back_chunk(const struct as_call *c, struct size z, struct piece p, s
 static void backward_turn(const struct as_call *c, struct size z, float *scratch, float *ds, float *kept, ptrdiff_t row,
                           ptrdiff_t t0)
 {
-    if (t0 > 0) {
-        struct piece next = piece_at(c, z, row, t0 - CHUNK);
-
-        ask(next.q, next.ldk, next.n, z.dk);
-        ask(next.k, next.ldk, next.n, z.dk);
-        ask(c->dy + next.at * z.dv, next.ldv, next.n, z.dv);
-        for (int i = Q; i <= V; i++)
-            if (c->dx[i])
-                ask_to_write(c->dx[i] + next.at * (i == V ? z.dv : z.dk), i == V ? next.ldv : next.ldk, next.n,
-                             i == V ? z.dv : z.dk);
-    }
+    if (t0 > 0)
+        ask(new_at(c, z, row, t0 - CHUNK), z.vw, CHUNK, z.vw);
     back_chunk(c, z, piece_at(c, z, row, t0), space_at(z, scratch, ds), kept, new_at(c, z, row, t0));
 }
 
@@ -404,7 +386,7 @@ static void backward(const struct as_call *c)
 {
     struct size z = size_of(c->in);
 
-    run_rows(c, space_size(z), 3 * flop(z), backward_turn, true);
+    run_rows((struct rows){ c, space_size(z), backward_turn, true, V }, 3 * flop(z));
 }
 
 /* A triangle of n steps and its strict one together are n^2 pairs. There: both of q k^T and k k^T, the solve and A N; back:

@@ -139,22 +139,66 @@ static void take_times(const float *x, ptrdiff_t ld, ptrdiff_t n, ptrdiff_t widt
     }
 }
 
+/* A gate from its logarithm; one above e^88, which is next to infinity, counts as that. */
+AS_INLINED vec gate_of(vec log_a)
+{
+    ivec large = log_a > as_all(88);
+
+    return as_lanes_exp((vec)(((ivec)log_a & ~large) | ((ivec)as_all(88) & large)));
+}
+
+/* A chunk that is one piece, with the same numbers as piece by piece: F, 1 / F, Q', K' and the first gate in one pass, from Q, K and log a as rows that hold d
+ * numbers. False: F has no room all the way. */
+static bool one_piece(struct space w, ptrdiff_t d, ptrdiff_t n, struct right log_a, struct right q, struct right k)
+{
+    ivec good = has_room(as_all(1));
+
+    for (ptrdiff_t j = 0; j < d; j += LANE) {
+        vec f = as_all(1);
+
+        as_store(w.gate + j, gate_of(as_load(log_a.x + j)));
+        for (ptrdiff_t i = 0; i < n; i++) {
+            ptrdiff_t at = i * d + j;
+            vec over;
+
+            if (i > 0) {
+                f *= gate_of(as_load(log_a.x + i * log_a.ld + j));
+                good &= has_room(f);
+            }
+            over = as_lanes_reciprocal(f);
+            as_store(w.f + at, f);
+            as_store(w.over + at, over);
+            as_store(w.q + at, f * as_load(q.x + i * q.ld + j));
+            as_store(w.k + at, over * as_load(k.x + i * k.ld + j));
+        }
+    }
+    return in_all(good);
+}
+
 /* F, 1 / F, Q', K' and V of a chunk; first: the steps at which its pieces begin, and its end. */
 static ptrdiff_t prepare(const struct as_call *c, struct size z, struct chunk p, struct space *w, ptrdiff_t *first)
 {
     ptrdiff_t d = z.kw, n = p.n, pieces = 0;
 
+    w->v = stand(c->x[V] + p.at * z.dv, p.ldv, n, z.dv, w->v_room);
+    if (one_piece(*w, d, n, stand(c->x[LOG_A] + p.at * z.dk, p.ldk, n, z.dk, w->gate),
+                  stand(c->x[Q] + p.at * z.dk, p.ldk, n, z.dk, w->q),
+                  stand(c->x[K] + p.at * z.dk, p.ldk, n, z.dk, w->k))) {
+        first[0] = 0;
+        first[1] = n;
+        return 1;
+    }
     take(c->x[LOG_A] + p.at * z.dk, p.ldk, n, z.dk, NULL, w->gate);
-    as_vexp(n * d, w->gate, w->gate);
+    for (ptrdiff_t i = 0; i < n * d; i += LANE)
+        as_store(w->gate + i, gate_of(as_load(w->gate + i)));
     for (ptrdiff_t from = 0; from < n; from = first[pieces]) {
         first[pieces++] = from;
         first[pieces] = multiply(*w, d, from, n) ? n : end_of_piece(*w, d, from, n);
     }
     for (ptrdiff_t i = 0; i < n * d; i += LANE)
-        as_store(w->over + i, as_all(1) / as_load(w->f + i));
+        as_store(w->over + i, as_lanes_reciprocal(as_load(w->f + i)));
     take_times(c->x[Q] + p.at * z.dk, p.ldk, n, z.dk, w->f, w->q);
     take_times(c->x[K] + p.at * z.dk, p.ldk, n, z.dk, w->over, w->k);
-    w->v = stand(c->x[V] + p.at * z.dv, p.ldv, n, z.dv, w->v_room);
     return pieces;
 }
 
@@ -343,45 +387,16 @@ static void back_chunk(const struct as_call *c, struct size z, struct chunk p, s
 
 /* --- rows and lanes ----------------------------------------------------------------------------------------- */
 
-static void ask_for(const struct as_call *c, struct size z, struct chunk p)
-{
-    static const int keys[] = { Q, K, LOG_A };
-
-    for (int i = 0; i < 3; i++)
-        ask(c->x[keys[i]] + p.at * z.dk, p.ldk, p.n, z.dk);
-    ask(c->x[V] + p.at * z.dv, p.ldv, p.n, z.dv);
-}
-
-static void ask_for_gradients(const struct as_call *c, struct size z, struct chunk p)
-{
-    static const int keys[] = { Q, K, LOG_A };
-
-    for (int i = 0; i < 3; i++)
-        if (c->dx[keys[i]])
-            ask_to_write(c->dx[keys[i]] + p.at * z.dk, p.ldk, p.n, z.dk);
-    if (c->dx[V])
-        ask_to_write(c->dx[V] + p.at * z.dv, p.ldv, p.n, z.dv);
-    ask(c->dy + p.at * z.dv, p.ldv, p.n, z.dv);
-}
-
 static void forward_turn(const struct as_call *c, struct size z, float *scratch, float *s, float *kept, ptrdiff_t row,
                          ptrdiff_t t0)
 {
     (void)kept;
-    if (t0 + CHUNK < steps_of(c, z, row))
-        ask_for(c, z, chunk_at(c, z, row, t0 + CHUNK));
     forward_chunk(c, z, chunk_at(c, z, row, t0), space_at(z, scratch, s, false));
 }
 
 static void backward_turn(const struct as_call *c, struct size z, float *scratch, float *ds, float *kept, ptrdiff_t row,
                           ptrdiff_t t0)
 {
-    if (t0 > 0) {
-        struct chunk next = chunk_at(c, z, row, t0 - CHUNK);
-
-        ask_for(c, z, next);
-        ask_for_gradients(c, z, next);
-    }
     back_chunk(c, z, chunk_at(c, z, row, t0), space_at(z, scratch, ds, true), kept);
 }
 
@@ -395,14 +410,14 @@ static void forward(const struct as_call *c)
 {
     struct size z = size_of(c->in);
 
-    run_rows(c, space_size(z), flop(z), forward_turn, false);
+    run_rows((struct rows){ c, space_size(z), forward_turn, false, -1 }, flop(z));
 }
 
 static void backward(const struct as_call *c)
 {
     struct size z = size_of(c->in);
 
-    run_rows(c, space_size(z), 3 * flop(z), backward_turn, true);
+    run_rows((struct rows){ c, space_size(z), backward_turn, true, -1 }, 3 * flop(z));
 }
 
 static const struct as_impl chunked = {

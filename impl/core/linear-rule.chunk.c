@@ -122,30 +122,10 @@ static void forward_chunk(const struct as_call *c, struct size z, struct piece p
     product(WHOLE, z.kw, d, n, columns_of(w.kd), w.v, (struct result){ w.s, d }, true);
 }
 
-static void ask_for(struct piece p, struct size z)
-{
-    ask(p.q, p.ldk, p.n, z.dk);
-    ask(p.k, p.ldk, p.n, z.dk);
-    ask(p.v, p.ldv, p.n, z.dv);
-}
-
-static void ask_for_gradients(const struct as_call *c, struct piece p, struct size z)
-{
-    if (c->dx[Q])
-        ask_to_write(c->dx[Q] + p.at * z.dk, p.ldk, p.n, z.dk);
-    if (c->dx[K])
-        ask_to_write(c->dx[K] + p.at * z.dk, p.ldk, p.n, z.dk);
-    if (c->dx[V])
-        ask_to_write(c->dx[V] + p.at * z.dv, p.ldv, p.n, z.dv);
-    ask(c->dy + p.at * z.dv, p.ldv, p.n, z.dv);
-}
-
 static void forward_turn(const struct as_call *c, struct size z, float *scratch, float *s, float *kept, ptrdiff_t row,
                          ptrdiff_t t0)
 {
     (void)kept;
-    if (t0 + CHUNK < steps_of(c, z, row))
-        ask_for(piece_at(c, z, row, t0 + CHUNK), z);
     forward_chunk(c, z, piece_at(c, z, row, t0), space_at(z, scratch, s));
 }
 
@@ -244,12 +224,6 @@ static void back_chunk(const struct as_call *c, struct size z, struct piece p, s
 static void backward_turn(const struct as_call *c, struct size z, float *scratch, float *ds, float *kept, ptrdiff_t row,
                           ptrdiff_t t0)
 {
-    if (t0 > 0) {
-        struct piece next = piece_at(c, z, row, t0 - CHUNK);
-
-        ask_for(next, z);
-        ask_for_gradients(c, next, z);
-    }
     back_chunk(c, z, piece_at(c, z, row, t0), space_at(z, scratch, ds), kept);
 }
 
@@ -263,14 +237,14 @@ static void forward(const struct as_call *c)
 {
     struct size z = size_of(c->in);
 
-    run_rows(c, space_size(z), flop(z), forward_turn, false);
+    run_rows((struct rows){ c, space_size(z), forward_turn, false, -1 }, flop(z));
 }
 
 static void backward(const struct as_call *c)
 {
     struct size z = size_of(c->in);
 
-    run_rows(c, space_size(z), 3 * flop(z), backward_turn, true);
+    run_rows((struct rows){ c, space_size(z), backward_turn, true, -1 }, 3 * flop(z));
 }
 
 static const struct as_impl chunk = {

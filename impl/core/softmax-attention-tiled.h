@@ -24,7 +24,7 @@
 /* --- forward ----------------------------------------------------------------------------------------------- */
 
 /* e^{scale s - m}, the same bits from the same products on both ways; 1 to the bit for the largest, so not fused. */
-static inline vec weight_of(const float *s, vec scale, vec m) { return exponential(scale * as_load(s) - m); }
+static inline vec weight_of(const float *s, vec scale, vec m) { return as_lanes_exp(scale * as_load(s) - m); }
 
 /* One tile's step of the softmax for register v: s becomes the weights, o is stretched to the new maximum. `most` is
  * that of the products, before the scale. */
@@ -47,7 +47,7 @@ static void weigh(const struct extent *e, ptrdiff_t v, float scale, float *s, fl
         as_store(s + j * LANES, p);
         sum += p;
     }
-    by = exponential(before - largest);
+    by = as_lanes_exp(before - largest);
     as_store(total + v * LANE, as_fma(by, as_load(total + v * LANE), sum));
     for (ptrdiff_t d = 0; !first && d < dv; d++)
         as_store(o + d * LANES + v * LANE, by * as_load(o + d * LANES + v * LANE));

@@ -19,7 +19,6 @@ enum { TILE_ROWS = LANE == 16 ? 8 : 4, TILE_WIDE = LANE == 8 ? 3 : 2 };    /* a 
 enum { LANES = 64, DEPTH = LANES };                        /* columns and rows of a tile */
 
 typedef as_lanes vec;
-typedef uint32_t bits __attribute__((vector_size(LANE * sizeof(float))));
 typedef float quad __attribute__((vector_size(4 * sizeof(float))));
 
 static inline quad load4(const float *p)
@@ -43,23 +42,6 @@ static inline void raise(float *most, const float *a, const float *b, const floa
         x = x > y ? x : y;
         most[l] = x > most[l] ? x : most[l];
     }
-}
-
-/* e^x for x up to about 0, as weights of a softmax have it: 2^n e^r with x = n log 2 + r, |r| <= log(2) / 2, e^r by a
- * polynomial (relative error 1.1e-8: interpolation at Chebyshev nodes). 0 below -87, where the result leaves the
- * normal numbers; NaN stays NaN. Above 88 the result means nothing, which is where only unused lanes may be. */
-static inline vec exponential(vec x)
-{
-    const float whole = 12582912.0f;             /* 1.5 2^23: a float of that size has no fraction */
-    vec t = as_fma(x, as_all(1.44269504f), as_all(whole)), n = t - as_all(whole);
-    vec r = as_fma(n, as_all(-1.42860682e-6f), as_fma(n, as_all(-0.693145752f), x)), p = as_all(1.3926213e-3f);
-
-    p = as_fma(p, r, as_all(8.3632031e-3f));
-    p = as_fma(p, r, as_all(4.1666556e-2f));
-    p = as_fma(p, r, as_all(0.16666576f));
-    p = as_fma(p, r, as_all(0.5f));
-    p = as_fma(p, r * r, r) + as_all(1.0f);
-    return (vec)(((bits)p + ((bits)t << 23)) & ~(bits)(x < as_all(-87.0f)));
 }
 
 /* --- products ---------------------------------------------------------------------------------------------- */
