@@ -67,7 +67,8 @@ static inline void clear_rest(const struct as_call *c, struct size z, ptrdiff_t 
 typedef void each_chunk(const struct as_call *c, struct size z, float *scratch, float *s, float *kept, ptrdiff_t row,
                         ptrdiff_t t0);
 
-/* scratch: floats a lane, as planned; back: from the last chunk to the first; unread: a port that the way back does not read, or -1. */
+/* scratch: floats a lane, as planned; back: from the last chunk to the first; unread: a port that the way back does not
+ * read, or -1. */
 struct rows { const struct as_call *c; size_t scratch; each_chunk *body; bool back; int unread; };
 
 static inline ptrdiff_t port_width(const struct as_call *c, int port)
@@ -170,8 +171,9 @@ static inline double flop_of_chunks(struct size z, double (*of)(struct size z, d
             2 * (double)(z.dk * z.dv) * (s.but_in_first * (steps - first) + s.but_in_last * (steps - last)));
 }
 
-/* Of the forms without a correction within the chunk: each product over a triangle has n (n + 1) / 2 pairs. q k^T and A V there; q k^T, A^T dO, dO V^T
- * and two from dA back. One product with the state at either end there, three there and back. */
+/* Of the forms without a correction within the chunk: each product over a triangle has n (n + 1) / 2 pairs. q k^T and A V
+ * there; q k^T, A^T dO, dO V^T and two from dA back. One product with the state at either end there, three there and
+ * back. */
 static inline double flop_of_triangles(struct size z, double n, bool train)
 {
     double k = (double)z.dk, v = (double)z.dv, triangle = n * (n + 1) / 2;
