@@ -82,10 +82,11 @@ static void extreme_decays(void **state)
     (void)state;
     for (int i = 0; i < CASES; i++)
         for (int f = 0; cases[i].forget > 0 && f < 4; f++) {
-            struct core_case c = sized(i, 2, 130, 2, 16, 16);
+            struct core_case c = sized(i, 2, 130, 2, 16, 16), narrow = sized(i, 2, 130, 2, 5, 13);
 
-            c.forget = forget[f];
+            c.forget = narrow.forget = forget[f];
             core_compare(&c);
+            core_compare(&narrow);
         }
     print_message("largest error: %.2f of what is allowed\n", core_worst());
 }

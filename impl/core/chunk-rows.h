@@ -92,16 +92,13 @@ static void list_ahead(const struct rows *r, struct size z, ptrdiff_t first, ptr
         ptrdiff_t width = port_width(c, p), ld = z.heads * width;
 
         if (!r->back || p != r->unread)
-            ask(c->x[p] + at * width, ld, n, turns(z) * width);
+            ask(c->x[p] + at * width, ld, n, turns(z) * width, false);
         if (r->back && c->dx[p])
-            ask_to_write(c->dx[p] + at * width, ld, n, turns(z) * width);
+            ask(c->dx[p] + at * width, ld, n, turns(z) * width, true);
     }
-    if (r->back)
-        ask(c->dy + at * z.dv, z.heads * z.dv, n, turns(z) * z.dv);
-    else
-        ask_to_write(c->y + at * z.dv, z.heads * z.dv, n, turns(z) * z.dv);
+    ask((r->back ? c->dy : c->y) + at * z.dv, z.heads * z.dv, n, turns(z) * z.dv, !r->back);
     if (c->saved)
-        list_rows((const float *)c->saved[STATES] + ((first + turn) * z.chunks + next) * ss, ss, 1, ss, !r->back);
+        ask((const float *)c->saved[STATES] + ((first + turn) * z.chunks + next) * ss, ss, 1, ss, !r->back);
 }
 
 static void run_turn(const struct rows *r, struct size z, float *scratch, ptrdiff_t first, ptrdiff_t chunk)

@@ -43,7 +43,7 @@ static inline float *cut(float **p, ptrdiff_t n)
  * each chunk. */
 struct region { const float *x; ptrdiff_t ld, n, width; bool write; };
 
-enum { REGIONS = 16, LINES_AT_A_TIME = 20 };
+enum { REGIONS = 16, LINES_AT_A_TIME = 20 };         /* five ports and their gradients, dO, two kept arrays; by trial */
 
 static _Thread_local struct { struct region of[REGIONS]; int regions, region; ptrdiff_t row, column; } ahead;
 
@@ -53,17 +53,11 @@ static inline void begin_asking(void)
     ahead.row = ahead.column = 0;
 }
 
-static inline void list_rows(const float *x, ptrdiff_t ld, ptrdiff_t n, ptrdiff_t width, bool write)
+/* Lists n rows that will be read, or written. */
+static inline void ask(const float *x, ptrdiff_t ld, ptrdiff_t n, ptrdiff_t width, bool write)
 {
     if (n > 0 && ahead.regions < REGIONS)
         ahead.of[ahead.regions++] = (struct region){ x, ld, n, width, write };
-}
-
-/* Lists n rows that will be read, or written. */
-static inline void ask(const float *x, ptrdiff_t ld, ptrdiff_t n, ptrdiff_t width) { list_rows(x, ld, n, width, false); }
-static inline void ask_to_write(const float *x, ptrdiff_t ld, ptrdiff_t n, ptrdiff_t width)
-{
-    list_rows(x, ld, n, width, true);
 }
 
 /* Asks memory for the next lines of the list. */

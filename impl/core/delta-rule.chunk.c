@@ -378,7 +378,7 @@ static void backward_turn(const struct as_call *c, struct size z, float *scratch
                           ptrdiff_t t0)
 {
     if (t0 > 0)
-        ask(new_at(c, z, row, t0 - CHUNK), z.vw, CHUNK, z.vw);
+        ask(new_at(c, z, row, t0 - CHUNK), z.vw, CHUNK, z.vw, false);
     back_chunk(c, z, piece_at(c, z, row, t0), space_at(z, scratch, ds), kept, new_at(c, z, row, t0));
 }
 

@@ -21,7 +21,7 @@ enum { LOG_A = V + 1 };
 /* Scratch of one lane. */
 struct space {
     float *a, *da;                           /* (C, C): A and its gradient, of one piece */
-    float *gate, *f, *over;                  /* (C, kw): a, F, 1 / F */
+    float *gate, *f, *over;                  /* (C, kw): a at the start of each piece, F, 1 / F */
     float *q, *k, *dq, *dk, *dg;             /* (C, kw): Q', K', gradients of theirs, of Q and K, and of log_a */
     float *v_room, *y_room, *dv_room;        /* (C, vw): for what is not read or written where it stands */
     struct right v, y;                       /* (C, vw), where they stand; y: dO on the way back */
@@ -92,24 +92,6 @@ static bool in_all(ivec yes)
     return one != 0;
 }
 
-/* Steps from-to: F goes on from 1 at `from`; whether it had room all the way. */
-static bool multiply(struct space w, ptrdiff_t d, ptrdiff_t from, ptrdiff_t to)
-{
-    ivec good = has_room(as_all(1));
-
-    for (ptrdiff_t j = 0; j < d; j += LANE) {
-        vec x = as_all(1);
-
-        as_store(w.f + from * d + j, x);
-        for (ptrdiff_t at = (from + 1) * d + j; at < to * d; at += d) {
-            x *= as_load(w.gate + at);
-            good &= has_room(x);
-            as_store(w.f + at, x);
-        }
-    }
-    return in_all(good);
-}
-
 /* The first step of a piece that begins at `from` at which F has no room. */
 static ptrdiff_t end_of_piece(struct space w, ptrdiff_t d, ptrdiff_t from, ptrdiff_t n)
 {
@@ -124,21 +106,6 @@ static ptrdiff_t end_of_piece(struct space w, ptrdiff_t d, ptrdiff_t from, ptrdi
     return n;
 }
 
-/* out (n, up(width, WIDE)) = x o by, zeros behind. */
-static void take_times(const float *x, ptrdiff_t ld, ptrdiff_t n, ptrdiff_t width, const float *by, float *out)
-{
-    ptrdiff_t wide = up(width, WIDE), even = width / WIDE * WIDE;
-
-    for (ptrdiff_t i = 0; i < n; i++, x += ld, by += wide, out += wide) {
-        for (ptrdiff_t j = 0; j < even; j += LANE)
-            as_store(out + j, as_load(x + j) * as_load(by + j));
-        if (even < wide)
-            memset(out + even, 0, WIDE * sizeof *out);
-        for (ptrdiff_t j = even; j < width; j++)
-            out[j] = x[j] * by[j];
-    }
-}
-
 /* A gate from its logarithm; one above e^88, which is next to infinity, counts as that. */
 AS_INLINED vec gate_of(vec log_a)
 {
@@ -147,21 +114,22 @@ AS_INLINED vec gate_of(vec log_a)
     return as_lanes_exp((vec)(((ivec)log_a & ~large) | ((ivec)as_all(88) & large)));
 }
 
-/* A chunk that is one piece, with the same numbers as piece by piece: F, 1 / F, Q', K' and the first gate in one pass, from Q, K and log a as rows that hold d
- * numbers. False: F has no room all the way. */
-static bool one_piece(struct space w, ptrdiff_t d, ptrdiff_t n, struct right log_a, struct right q, struct right k)
+/* F, 1 / F, Q', K' of the steps `from` to n, as if they were one piece, and the first gate; log_a, q and k hold d numbers
+ * a row. Whether F had room all the way. */
+static bool make_piece(struct space w, ptrdiff_t d, ptrdiff_t from, ptrdiff_t n, struct right log_a, struct right q,
+                       struct right k)
 {
     ivec good = has_room(as_all(1));
 
     for (ptrdiff_t j = 0; j < d; j += LANE) {
         vec f = as_all(1);
 
-        as_store(w.gate + j, gate_of(as_load(log_a.x + j)));
-        for (ptrdiff_t i = 0; i < n; i++) {
+        as_store(w.gate + from * d + j, gate_of(as_load(log_a.x + from * log_a.ld + j)));
+        for (ptrdiff_t i = from; i < n; i++) {
             ptrdiff_t at = i * d + j;
             vec over;
 
-            if (i > 0) {
+            if (i > from) {
                 f *= gate_of(as_load(log_a.x + i * log_a.ld + j));
                 good &= has_room(f);
             }
@@ -175,30 +143,20 @@ static bool one_piece(struct space w, ptrdiff_t d, ptrdiff_t n, struct right log
     return in_all(good);
 }
 
-/* F, 1 / F, Q', K' and V of a chunk; first: the steps at which its pieces begin, and its end. */
+/* F, 1 / F, Q', K' and V of a chunk; first: the steps at which its pieces begin, and its end. The rooms of gradients, not
+ * in use yet, take what does not stand in whole registers. */
 static ptrdiff_t prepare(const struct as_call *c, struct size z, struct chunk p, struct space *w, ptrdiff_t *first)
 {
     ptrdiff_t d = z.kw, n = p.n, pieces = 0;
+    struct right log_a = stand(c->x[LOG_A] + p.at * z.dk, p.ldk, n, z.dk, w->dg);
+    struct right q = stand(c->x[Q] + p.at * z.dk, p.ldk, n, z.dk, w->dq);
+    struct right k = stand(c->x[K] + p.at * z.dk, p.ldk, n, z.dk, w->dk);
 
     w->v = stand(c->x[V] + p.at * z.dv, p.ldv, n, z.dv, w->v_room);
-    if (one_piece(*w, d, n, stand(c->x[LOG_A] + p.at * z.dk, p.ldk, n, z.dk, w->gate),
-                  stand(c->x[Q] + p.at * z.dk, p.ldk, n, z.dk, w->q),
-                  stand(c->x[K] + p.at * z.dk, p.ldk, n, z.dk, w->k))) {
-        first[0] = 0;
-        first[1] = n;
-        return 1;
-    }
-    take(c->x[LOG_A] + p.at * z.dk, p.ldk, n, z.dk, NULL, w->gate);
-    for (ptrdiff_t i = 0; i < n * d; i += LANE)
-        as_store(w->gate + i, gate_of(as_load(w->gate + i)));
     for (ptrdiff_t from = 0; from < n; from = first[pieces]) {
         first[pieces++] = from;
-        first[pieces] = multiply(*w, d, from, n) ? n : end_of_piece(*w, d, from, n);
+        first[pieces] = make_piece(*w, d, from, n, log_a, q, k) ? n : end_of_piece(*w, d, from, n);
     }
-    for (ptrdiff_t i = 0; i < n * d; i += LANE)
-        as_store(w->over + i, as_lanes_reciprocal(as_load(w->f + i)));
-    take_times(c->x[Q] + p.at * z.dk, p.ldk, n, z.dk, w->f, w->q);
-    take_times(c->x[K] + p.at * z.dk, p.ldk, n, z.dk, w->over, w->k);
     return pieces;
 }
 

@@ -11,7 +11,6 @@
 #include <assay/kernel.h>
 #include <assay/lanes.h>
 #include <math.h>
-#include <stdint.h>
 #include <string.h>
 
 enum { LANE = AS_LANES };

@@ -25,7 +25,7 @@ enum { AS_LANES = 8 };
 enum { AS_LANES = 4 };
 #endif
 typedef float as_lanes __attribute__((vector_size(AS_LANES * sizeof(float))));      /* one register of the level */
-typedef uint32_t as_bits_of __attribute__((vector_size(AS_LANES * sizeof(float))));
+typedef uint32_t as_lane_bits __attribute__((vector_size(AS_LANES * sizeof(float))));
 
 #pragma GCC diagnostic ignored "-Wpsabi"     /* everything that passes a vector is inlined: no call, no ABI */
 
@@ -93,7 +93,7 @@ AS_INLINED as_lanes as_lanes_exp(as_lanes x)
     p = as_fma(p, r, as_all(0.16666576f));
     p = as_fma(p, r, as_all(0.5f));
     p = as_fma(p, r * r, r) + as_all(1.0f);
-    return (as_lanes)(((as_bits_of)p + ((as_bits_of)t << 23)) & ~(as_bits_of)(x < as_all(-87.0f)));
+    return (as_lanes)(((as_lane_bits)p + ((as_lane_bits)t << 23)) & ~(as_lane_bits)(x < as_all(-87.0f)));
 }
 
 /* 1 / x within about a rounding, for x and 1 / x that are normal numbers. A division holds up the register's unit for

@@ -21,7 +21,8 @@ static struct stand prepared(const char *mixer, const char *model, const char *p
     const char *const set[][2] = { { "data.source", "recall" }, { "data.pairs", "1..5" }, { "data.length", length },
                                    { "data.vocabulary", "16" }, { "model", model }, { "block", "prenorm" },
                                    { "ffn", "mlp" }, { "mixer", mixer }, { "width", "8" }, { "depth", "2" },
-                                   { "train.batch", "17" }, { "train.select", "last" }, { "train.rows", rows }, { "objective.pieces", pieces },
+                                   { "train.batch", "17" }, { "train.select", "last" }, { "train.rows", rows },
+                                   { "objective.pieces", pieces },
                                    { "read", strcmp(model, "lm") == 0 ? NULL : "last" } };
     struct stand s = { 0 };
 
