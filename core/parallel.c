@@ -13,6 +13,7 @@
 #include <assay/parallel.h>
 #include <omp.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -129,6 +130,106 @@ void as_parallel(ptrdiff_t n, double cost, void (*piece)(void *ctx, ptrdiff_t i)
         for (ptrdiff_t i = 0; i < n; i++)
             piece(ctx, i);
     }
+    check_after(kept);
+}
+
+/* ---- A chain ---- */
+
+#define CHAIN_TEAM 16                           /* members that can be of use beside one chain */
+
+struct chain {
+    ptrdiff_t n;
+    bool piece_first;
+    pthread_mutex_t lock;                       /* of all that follows */
+    ptrdiff_t pieces, links;                    /* handed out */
+    ptrdiff_t at[CHAIN_TEAM];                   /* the piece that a member is at, or n */
+    bool linking;                               /* a link is under way */
+};
+
+enum task { WAIT, PIECE, LINK, END };
+
+static bool piece_done(const struct chain *c, ptrdiff_t i)
+{
+    for (int m = 0; m < CHAIN_TEAM; m++)
+        if (c->at[m] == i)
+            return false;
+    return i < c->pieces;
+}
+
+/* What a member without work does next, *i its number. The chain goes first: all else has time until it ends. */
+static enum task next_task(struct chain *c, ptrdiff_t *i)
+{
+    ptrdiff_t ready = c->piece_first ? c->n : c->links - c->linking;
+
+    if (!c->linking && c->links < c->n && (!c->piece_first || piece_done(c, c->links))) {
+        *i = c->links++;
+        c->linking = true;
+        return LINK;
+    }
+    if (c->pieces < ready) {
+        *i = c->pieces++;
+        return PIECE;
+    }
+    return c->pieces == c->n && c->links == c->n ? END : WAIT;
+}
+
+static void follow_chain(struct chain *c, void (*piece)(void *ctx, ptrdiff_t i), void (*link)(void *ctx, ptrdiff_t i),
+                         void *ctx)
+{
+    ptrdiff_t *at = &c->at[omp_get_thread_num()], i = 0;
+    enum task last = WAIT, t;
+
+    do {
+        pthread_mutex_lock(&c->lock);
+        if (last == PIECE)
+            *at = c->n;
+        if (last == LINK)
+            c->linking = false;
+        t = next_task(c, &i);
+        if (t == PIECE)
+            *at = i;
+        pthread_mutex_unlock(&c->lock);
+        if (t == PIECE)
+            piece(ctx, i);
+        else if (t == LINK)
+            link(ctx, i);
+        else if (t == WAIT)
+            sched_yield();
+        last = t;
+    } while (t != END);
+}
+
+void as_chain(ptrdiff_t n, double cost, void (*piece)(void *ctx, ptrdiff_t i), void (*link)(void *ctx, ptrdiff_t i),
+              int piece_first, void *ctx)
+{
+    struct chain c = { .n = n, .piece_first = piece_first };
+    bool alone = asked == 1 || n <= 1 || cost < INLINE_COST || omp_in_parallel();
+    int team = asked < CHAIN_TEAM ? asked : CHAIN_TEAM, kept = prepare();
+
+    if (n <= 0)
+        return;
+    if (alone) {
+        for (ptrdiff_t i = 0; i < n; i++) {
+            if (piece_first)
+                piece(ctx, i);
+            link(ctx, i);
+            if (!piece_first)
+                piece(ctx, i);
+        }
+        if (!omp_in_parallel())
+            check_after(kept);
+        return;
+    }
+    check_after(kept);
+    for (int m = 0; m < CHAIN_TEAM; m++)
+        c.at[m] = n;
+    pthread_mutex_init(&c.lock, NULL);
+#pragma omp parallel num_threads(team) reduction(&& : kept)
+    {
+        kept = prepare();
+        follow_chain(&c, piece, link, ctx);
+    }
+    pthread_mutex_destroy(&c.lock);
     check_after(kept);
 }
 

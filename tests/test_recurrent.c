@@ -35,7 +35,8 @@ static void assert_close(const struct run *a, const struct run *b, double limit,
 
 static const struct sizes shapes[] = {
     { 1, 1, 1, 1 }, { 3, 5, 7, 11 }, { 17, 9, 16, 32 }, { 8, 6, 5, 46 }, { 2, 40, 8, 36 }, { 21, 4, 30, 75 },
-    { 16, 3, 3, 16 }, { 5, 12, 1, 48 }, { 1, 150, 9, 20 }, { 6, 70, 33, 40 }, { 9, 300, 3, 5 },
+    { 16, 3, 3, 16 }, { 5, 12, 1, 48 }, { 1, 150, 9, 20 }, { 6, 70, 33, 40 }, { 9, 300, 3, 5 }, { 3, 20, 62, 30 },
+    { 8, 30, 70, 64 }, { 12, 9, 110, 24 },
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 

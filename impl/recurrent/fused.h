@@ -4,7 +4,9 @@
  * units is whole vectors; a padded unit stays exactly zero in all three cells. Rows of the batch do not meet,
  * so a tile of rows runs through all steps by itself, with the matrices packed once for all tiles. It goes by
  * blocks of steps: the product with W of all steps of a block first, then step after step, while what the product
- * has left is still in the cache; and the gradient of x likewise behind the steps of a block.
+ * has left is still in the cache; and the gradient of x likewise behind the steps of a block. A small batch is one
+ * tile, since more rows share each load of U; its steps are then a chain that one thread follows while the others
+ * make the products with W of blocks ahead of it, or behind it on the way back.
  */
 #ifndef RECURRENT_FUSED_H
 #define RECURRENT_FUSED_H
@@ -13,13 +15,11 @@
 #include <assay/layer.h>
 
 #define BLOCK_FLOATS 196608.0       /* of gates in a block of steps of a tile: less than half a second-level cache */
-#define SMALL_U 16384               /* elements of U that the first-level cache holds beside the rest */
 
-/* steps: all, or all valid ones. block: steps of a tile between products with W; chunks: such blocks, when there is
- * one tile only and the products with W are therefore done apart, by blocks of steps; else 0. */
-struct cell { ptrdiff_t batch, time, in, h, hp, tile, tiles, steps, block, chunks; int gates; };
+/* steps: all, or all valid ones. block: steps of a tile between products with W. */
+struct cell { ptrdiff_t batch, time, in, h, hp, tile, tiles, steps, block; int gates; };
 
-/* All by size only. Small batches make two tiles unless U is small. */
+/* All by size only. */
 static inline struct cell cell_of(const struct as_spec *in, const struct as_spec *out, int gates)
 {
     struct cell c = { .batch = in->dim[0], .time = in->dim[1], .in = in->dim[2], .h = out->dim[2], .gates = gates };
@@ -27,12 +27,10 @@ static inline struct cell cell_of(const struct as_spec *in, const struct as_spec
 
     c.steps = c.batch * c.time;
     c.hp = padded(c.h);
-    c.tile = c.batch >= 16 || (c.batch <= 8 && gates * c.hp * c.hp <= SMALL_U) ? 8 : (c.batch + 1) / 2;
-    c.tile = c.tile < c.batch ? c.tile : c.batch;
+    c.tile = c.batch >= 16 ? 8 : c.batch <= 8 ? c.batch : (c.batch + 1) / 2;
     c.tiles = c.tile ? (c.batch + c.tile - 1) / c.tile : 0;
     steps = c.tile ? BLOCK_FLOATS / ((double)c.tile * (double)gates * (double)c.hp) : 1;
     c.block = steps > 64 ? 64 : steps < 16 ? 16 : (ptrdiff_t)steps / 8 * 8;
-    c.chunks = c.tiles == 1 ? (c.time + c.block - 1) / c.block : 0;
     return c;
 }
 
@@ -87,6 +85,12 @@ static inline ptrdiff_t block_steps(const struct cell *c, const struct valid *v,
     ptrdiff_t left = v->length[k] - t;
 
     return left < 0 ? 0 : left < c->block ? left : c->block;
+}
+
+/* The last valid step, in the block that begins at t, of a tile whose first row is row k of the list. */
+static inline ptrdiff_t last_step(const struct cell *c, const struct valid *v, ptrdiff_t k, ptrdiff_t t)
+{
+    return t + block_steps(c, v, k, t) - 1;
 }
 
 /* x (batch, time, n) as (steps, n): itself when dense, else copied to room. */
@@ -178,6 +182,61 @@ static inline void input_gradient(const struct cell *c, const struct valid *v, p
     for (ptrdiff_t k = first; dx && k < first + rows; k++)
         add_product(block_steps(c, v, k, t), n, c->in, dg + (v->start[k] + t) * n, n, w,
                     dx + (v->row[k] * c->time + t) * c->in, c->in);
+}
+
+/* A way through all steps: of a block that begins at t, the products with W of some rows of the list, and the steps
+ * of a tile, which come after them, or before them when the way leads back from the last block to the first. */
+struct walk {
+    const struct cell *s;
+    int back;
+    const void *job;
+    void (*with_w)(const void *job, ptrdiff_t first, ptrdiff_t rows, ptrdiff_t t);
+    void (*steps)(const void *job, ptrdiff_t tile, ptrdiff_t t);
+};
+
+/* First step of the block that comes as i-th. */
+static inline ptrdiff_t block_at(const struct walk *k, ptrdiff_t i)
+{
+    ptrdiff_t blocks = (k->s->time + k->s->block - 1) / k->s->block;
+
+    return (k->back ? blocks - 1 - i : i) * k->s->block;
+}
+
+static void walk_with_w(void *ctx, ptrdiff_t i)
+{
+    const struct walk *k = ctx;
+
+    k->with_w(k->job, 0, k->s->batch, block_at(k, i));
+}
+
+static void walk_steps(void *ctx, ptrdiff_t i)
+{
+    const struct walk *k = ctx;
+
+    k->steps(k->job, 0, block_at(k, i));
+}
+
+static void walk_tile(void *ctx, ptrdiff_t tile)
+{
+    const struct walk *k = ctx;
+    ptrdiff_t first = tile * k->s->tile, rows = cell_rows(k->s, tile);
+
+    for (ptrdiff_t i = 0; i * k->s->block < k->s->time; i++) {
+        if (!k->back)
+            k->with_w(k->job, first, rows, block_at(k, i));
+        k->steps(k->job, tile, block_at(k, i));
+        if (k->back)
+            k->with_w(k->job, first, rows, block_at(k, i));
+    }
+}
+
+/* All of it; cost: operations, roughly. */
+static inline void walk_all(struct walk k, double cost)
+{
+    if (k.s->tiles == 1)
+        as_chain((k.s->time + k.s->block - 1) / k.s->block, cost, walk_with_w, walk_steps, !k.back, &k);
+    else
+        as_parallel(k.s->tiles, cost, walk_tile, &k);
 }
 
 /* dv (gates * h) += the tiles' sums (tiles, stride; gates * hp at `at`), in order of the tiles. */

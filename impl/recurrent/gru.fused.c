@@ -112,19 +112,20 @@ static void step_before(const struct job *w, ptrdiff_t first, ptrdiff_t rows, pt
         before_new(hp, w->gates + (start[r] + t) * 3 * hp, rec + r * 3 * hp + 2 * hp, w->bias, h + r * hp);
 }
 
-static void forward_tile(void *ctx, ptrdiff_t tile)
+static void forward_steps(const void *job, ptrdiff_t tile, ptrdiff_t t0)
 {
-    const struct job *w = ctx;
+    const struct job *w = job;
     const struct cell s = w->s;
     ptrdiff_t first = tile * s.tile, rows = cell_rows(&s, tile), active = rows, hp = s.hp;
     float *rec = w->tiles + tile * tile_room(&s), *h = rec + s.tile * 3 * hp, *rh = h + s.tile * hp;
 
-    memset(rec, 0, (size_t)tile_room(&s) * sizeof *rec);
-    for (ptrdiff_t t = 0; t < w->v.length[first]; t++) {
+    if (t0 == 0) {
+        memset(rec, 0, (size_t)tile_room(&s) * sizeof *rec);
+        clear_padding(&s, &w->v, first, rows, w->call->y);
+    }
+    for (ptrdiff_t t = t0; t < t0 + s.block && t < w->v.length[first]; t++) {
         while (w->v.length[first + active - 1] <= t)
             active--;
-        if (t % s.block == 0 && !s.chunks)
-            input_block(&s, &w->v, first, active, t, w->call->x[0], w->wx, w->gates);
         if (t)
             product(active, s.h, 2 * hp, h, hp, w->gate_u, rec, 3 * hp, 0);
         if (t && w->after)
@@ -141,15 +142,13 @@ static void forward_tile(void *ctx, ptrdiff_t tile)
             memcpy(w->call->y + (w->v.row[first + r] * s.time + t) * s.h, h + r * hp, (size_t)s.h * sizeof *h);
         }
     }
-    clear_padding(&s, &w->v, first, rows, w->call->y);
 }
 
-/* A tile by itself: its products with W, a block of steps a piece. */
-static void forward_chunk(void *ctx, ptrdiff_t i)
+static void forward_with_w(const void *job, ptrdiff_t first, ptrdiff_t rows, ptrdiff_t t)
 {
-    const struct job *w = ctx;
+    const struct job *w = job;
 
-    input_block(&w->s, &w->v, 0, w->s.batch, i * w->s.block, w->call->x[0], w->wx, w->gates);
+    input_block(&w->s, &w->v, first, rows, t, w->call->x[0], w->wx, w->gates);
 }
 
 static struct job new_job(const struct as_call *c)
@@ -195,8 +194,7 @@ static void forward(const struct as_call *c)
 
     pack(3, s->h, s->in, c->w[GRU_W], 1, w.wx);
     pack_u(&w, 1);
-    as_parallel(s->chunks, work(s), forward_chunk, &w);
-    as_parallel(s->tiles, 2 * work(s), forward_tile, &w);
+    walk_all((struct walk){ .s = s, .job = &w, .with_w = forward_with_w, .steps = forward_steps }, 2 * work(s));
 }
 
 INLINE void after_backward(ptrdiff_t hp, const float *restrict g, const float *restrict before,
@@ -251,16 +249,17 @@ INLINE void before_backward_gate(ptrdiff_t hp, const float *restrict g, const fl
     }
 }
 
-static void backward_tile(void *ctx, ptrdiff_t tile)
+static void backward_steps(const void *job, ptrdiff_t tile, ptrdiff_t t0)
 {
-    const struct job *w = ctx;
+    const struct job *w = job;
     const struct cell s = w->s;
     ptrdiff_t first = tile * s.tile, rows = cell_rows(&s, tile), active = 0, hp = s.hp;
     float *dh = w->tiles + tile * tile_room(&s), *drh = dh + s.tile * hp, *dg = drh + s.tile * hp;
     float *du = dg + s.tile * 3 * hp, *db = du + s.tile * hp;
 
-    memset(dh, 0, (size_t)tile_room(&s) * sizeof *dh);
-    for (ptrdiff_t t = w->v.length[first] - 1; t >= 0; t--) {
+    if (t0 + s.block >= s.time)
+        memset(dh, 0, (size_t)tile_room(&s) * sizeof *dh);
+    for (ptrdiff_t t = last_step(&s, &w->v, first, t0); t >= t0; t--) {
         while (active < rows && w->v.length[first + active] > t)
             active++;
         for (ptrdiff_t r = 0; r < active; r++) {
@@ -289,16 +288,14 @@ static void backward_tile(void *ctx, ptrdiff_t tile)
             product(active, hp, hp, du, hp, w->new_u, dh, hp, 1);
         if (t)
             product(active, 2 * hp, hp, dg, 3 * hp, w->gate_u, dh, hp, 1);
-        if (t % s.block == 0 && !s.chunks)
-            input_gradient(&s, &w->v, first, active, t, w->dg, w->wx, w->call->dx[0]);
     }
 }
 
-static void backward_chunk(void *ctx, ptrdiff_t i)
+static void backward_with_w(const void *job, ptrdiff_t first, ptrdiff_t rows, ptrdiff_t t)
 {
-    const struct job *w = ctx;
+    const struct job *w = job;
 
-    input_gradient(&w->s, &w->v, 0, w->s.batch, i * w->s.block, w->dg, w->wx, w->call->dx[0]);
+    input_gradient(&w->s, &w->v, first, rows, t, w->dg, w->wx, w->call->dx[0]);
 }
 
 /* dW and dU. U_n meets h when the reset gate comes after the product, with the gradient du; else r * h. */
@@ -339,8 +336,8 @@ static void backward(const struct as_call *c)
     if (c->dx[0])
         pack(3, s->h, s->in, c->w[GRU_W], 0, w.wx);
     pack_u(&w, 0);
-    as_parallel(s->tiles, 2 * work(s), backward_tile, &w);
-    as_parallel(s->chunks, work(s), backward_chunk, &w);
+    walk_all((struct walk){ .s = s, .back = 1, .job = &w, .with_w = backward_with_w, .steps = backward_steps },
+             2 * work(s));
     matrices(&w);
     vector_gradient(s, 3, w.tiles + sums, tile_room(s), o->bias ? c->dw[GRU_B] : NULL);
     vector_gradient(s, 1, w.tiles + sums + 3 * s->hp, tile_room(s), o->bias && w.after ? c->dw[GRU_C] : NULL);

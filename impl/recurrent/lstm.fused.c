@@ -80,20 +80,21 @@ INLINE void gates_forward(ptrdiff_t hp, int peepholes, float *restrict g, const 
     }
 }
 
-static void forward_tile(void *ctx, ptrdiff_t tile)
+static void forward_steps(const void *job, ptrdiff_t tile, ptrdiff_t t0)
 {
-    const struct job *w = ctx;
+    const struct job *w = job;
     const struct cell s = w->s;
     ptrdiff_t first = tile * s.tile, rows = cell_rows(&s, tile), active = rows;
     float *rec = w->tiles + tile * tile_room(&s), *h = rec + s.tile * 4 * s.hp, *zero = h + s.tile * s.hp;
     int peepholes = ((const struct lstm *)w->call->opt)->peepholes;
 
-    memset(rec, 0, (size_t)tile_room(&s) * sizeof *rec);
-    for (ptrdiff_t t = 0; t < w->v.length[first]; t++) {
+    if (t0 == 0) {
+        memset(rec, 0, (size_t)tile_room(&s) * sizeof *rec);
+        clear_padding(&s, &w->v, first, rows, w->call->y);
+    }
+    for (ptrdiff_t t = t0; t < t0 + s.block && t < w->v.length[first]; t++) {
         while (w->v.length[first + active - 1] <= t)
             active--;
-        if (t % s.block == 0 && !s.chunks)
-            input_block(&s, &w->v, first, active, t, w->call->x[0], w->wx, w->gates);
         if (t)
             product(active, s.h, 4 * s.hp, h, s.hp, w->u, rec, 4 * s.hp, 0);
         for (ptrdiff_t r = 0; r < active; r++) {
@@ -110,15 +111,13 @@ static void forward_tile(void *ctx, ptrdiff_t tile)
             memcpy(w->call->y + (w->v.row[first + r] * s.time + t) * s.h, hr, (size_t)s.h * sizeof *hr);
         }
     }
-    clear_padding(&s, &w->v, first, rows, w->call->y);
 }
 
-/* A tile by itself: its products with W, a block of steps a piece. */
-static void forward_chunk(void *ctx, ptrdiff_t i)
+static void forward_with_w(const void *job, ptrdiff_t first, ptrdiff_t rows, ptrdiff_t t)
 {
-    const struct job *w = ctx;
+    const struct job *w = job;
 
-    input_block(&w->s, &w->v, 0, w->s.batch, i * w->s.block, w->call->x[0], w->wx, w->gates);
+    input_block(&w->s, &w->v, first, rows, t, w->call->x[0], w->wx, w->gates);
 }
 
 static struct job new_job(const struct as_call *c)
@@ -153,8 +152,7 @@ static void forward(const struct as_call *c)
 
     pack(4, s->h, s->in, c->w[LSTM_W], 1, w.wx);
     pack(4, s->h, s->h, c->w[LSTM_U], 1, w.u);
-    as_parallel(s->chunks, work(s), forward_chunk, &w);
-    as_parallel(s->tiles, 2 * work(s), forward_tile, &w);
+    walk_all((struct walk){ .s = s, .job = &w, .with_w = forward_with_w, .steps = forward_steps }, 2 * work(s));
 }
 
 INLINE void gates_backward(ptrdiff_t hp, int peepholes, const float *restrict g, const float *restrict p,
@@ -192,9 +190,9 @@ INLINE void gates_backward(ptrdiff_t hp, int peepholes, const float *restrict g,
     }
 }
 
-static void backward_tile(void *ctx, ptrdiff_t tile)
+static void backward_steps(const void *job, ptrdiff_t tile, ptrdiff_t t0)
 {
-    const struct job *w = ctx;
+    const struct job *w = job;
     const struct cell s = w->s;
     ptrdiff_t first = tile * s.tile, rows = cell_rows(&s, tile), active = 0;
     float *dh = w->tiles + tile * tile_room(&s), *dc = dh + s.tile * s.hp, *step = dc + s.tile * s.hp;
@@ -202,8 +200,9 @@ static void backward_tile(void *ctx, ptrdiff_t tile)
     float *dp = db + 4 * s.hp, *zero = dp + 3 * s.hp;
     int peepholes = ((const struct lstm *)w->call->opt)->peepholes;
 
-    memset(dh, 0, (size_t)tile_room(&s) * sizeof *dh);
-    for (ptrdiff_t t = w->v.length[first] - 1; t >= 0; t--) {
+    if (t0 + s.block >= s.time)
+        memset(dh, 0, (size_t)tile_room(&s) * sizeof *dh);
+    for (ptrdiff_t t = last_step(&s, &w->v, first, t0); t >= t0; t--) {
         while (active < rows && w->v.length[first + active] > t)
             active++;
         for (ptrdiff_t r = 0; r < active; r++) {
@@ -222,16 +221,14 @@ static void backward_tile(void *ctx, ptrdiff_t tile)
         }
         if (t)
             product(active, 4 * s.hp, s.hp, step, 4 * s.hp, w->u, dh, s.hp, 0);
-        if (t % s.block == 0 && !s.chunks)
-            input_gradient(&s, &w->v, first, active, t, w->dg, w->wx, w->call->dx[0]);
     }
 }
 
-static void backward_chunk(void *ctx, ptrdiff_t i)
+static void backward_with_w(const void *job, ptrdiff_t first, ptrdiff_t rows, ptrdiff_t t)
 {
-    const struct job *w = ctx;
+    const struct job *w = job;
 
-    input_gradient(&w->s, &w->v, 0, w->s.batch, i * w->s.block, w->dg, w->wx, w->call->dx[0]);
+    input_gradient(&w->s, &w->v, first, rows, t, w->dg, w->wx, w->call->dx[0]);
 }
 
 static void backward(const struct as_call *c)
@@ -245,8 +242,8 @@ static void backward(const struct as_call *c)
     if (c->dx[0])
         pack(4, s->h, s->in, c->w[LSTM_W], 0, w.wx);
     pack(4, s->h, s->h, c->w[LSTM_U], 0, w.u);
-    as_parallel(s->tiles, 2 * work(s), backward_tile, &w);
-    as_parallel(s->chunks, work(s), backward_chunk, &w);
+    walk_all((struct walk){ .s = s, .back = 1, .job = &w, .with_w = backward_with_w, .steps = backward_steps },
+             2 * work(s));
     weight_gradient((struct gradient){
         .gates = 4, .h = s->h, .hp = s->hp, .steps = s->steps, .dg = w.dg, .ldg = g4, .room = c->scratch[R_GRADIENT],
         .of = { { gather_valid(s, &w.v, c->x[0], s->in, c->scratch[R_X]), s->in, s->in, c->dw[LSTM_W] },

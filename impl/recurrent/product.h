@@ -3,7 +3,8 @@
  * One factor is packed once: panels of COLS columns, each with its rows one behind the other, so that a product reads
  * it in the order in which it lies and a stream of it keeps up from the second-level cache. A group of rows of the
  * other factor shares each load; the fewer the rows, the more panels are worked on at a time, so that there are
- * always sums enough to hide the latency of the multiply-adds. Each result is one sum in the order of k, whatever
+ * always sums enough to hide the latency of the multiply-adds. Rows of a panel are asked for ahead, as a core that
+ * shares its caches with a neighbour no longer finds them in time. Each result is one sum in the order of k, whatever
  * the group of rows and the panel that it fell into.
  */
 #ifndef RECURRENT_PRODUCT_H
@@ -15,7 +16,7 @@
 
 #define INLINE static inline __attribute__((always_inline))
 #if ASSAY_LEVEL == 2
-#define COLS 32              /* columns of one panel; the sums of 8 rows fill half the registers */
+#define COLS 48              /* columns of one panel; the sums of 8 rows fill three quarters of the registers */
 #define MOST_ROWS 8
 #elif ASSAY_LEVEL == 1
 #define COLS 16
@@ -25,17 +26,45 @@
 #define MOST_ROWS 2
 #endif
 #define MOST_WIDE 4          /* panels at a time */
-#define UNIT 8               /* columns are padded to a multiple of it; the last panels have 16 or 8 */
+#define UNIT 8               /* columns are padded to a multiple of it; the last panels have 32, 16 or 8 */
+#define AHEAD 16             /* rows of a panel between asking for one and its use: some 100 cycles */
+#define LINE 16              /* floats */
 
 static inline ptrdiff_t padded(ptrdiff_t n)
 {
     return (n + UNIT - 1) / UNIT * UNIT;
 }
 
-/* Columns of the panel that starts at column p of n, n a multiple of UNIT. */
+/* The widest panel of at most n columns. */
+static inline ptrdiff_t widest(ptrdiff_t n)
+{
+    return n >= COLS ? COLS : n >= 32 ? 32 : n >= 16 ? 16 : 8;
+}
+
+/* Columns of the panel that starts at column p of n, n a multiple of UNIT. The last 64 are halved: a panel of 16 has
+ * too few sums. */
 static inline ptrdiff_t panel_columns(ptrdiff_t n, ptrdiff_t p)
 {
-    return n - p >= COLS ? COLS : n - p >= 16 ? 16 : 8;
+    return COLS > 32 && n - p == 64 ? 32 : widest(n - p);
+}
+
+/* Where the piece-th panel starts, or n behind the last one. */
+static inline ptrdiff_t panel_start(ptrdiff_t n, ptrdiff_t piece)
+{
+    ptrdiff_t p = 0;
+
+    while (p < n && piece-- > 0)
+        p += panel_columns(n, p);
+    return p;
+}
+
+static inline ptrdiff_t panels_in(ptrdiff_t n)
+{
+    ptrdiff_t count = 0;
+
+    for (ptrdiff_t p = 0; p < n; p += panel_columns(n, p))
+        count++;
+    return count;
 }
 
 /* --- packing ------------------------------------------------------------------------------------------------ */
@@ -43,26 +72,22 @@ static inline ptrdiff_t panel_columns(ptrdiff_t n, ptrdiff_t p)
 /* A weight (gates * h, columns) as it is stored, and where it goes; each gate's h is padded to hp by zeros. */
 struct packing { int gates; ptrdiff_t h, hp, columns; const float *w; float *to; };
 
-/* Transposed, for a W^T: k = columns, n = gates * hp. One piece a panel's width. */
+/* Transposed, for a W^T: k = columns, n = gates * hp. One piece a panel. */
 static void pack_transposed(void *ctx, ptrdiff_t piece)
 {
     const struct packing *s = ctx;
-    ptrdiff_t k = s->columns, n = s->gates * s->hp, end = (piece + 1) * COLS < n ? (piece + 1) * COLS : n, w;
+    ptrdiff_t k = s->columns, n = s->gates * s->hp, p = panel_start(n, piece), w = panel_columns(n, p);
+    float *to = s->to + p * k;
 
-    for (ptrdiff_t p = piece * COLS; p < end; p += w) {
-        float *to = s->to + p * k;
+    for (ptrdiff_t c = p; c < p + w; c++, to++) {
+        const float *from = s->w + (c / s->hp * s->h + c % s->hp) * k;
 
-        w = panel_columns(n, p);
-        for (ptrdiff_t c = p; c < p + w; c++, to++) {
-            const float *from = s->w + (c / s->hp * s->h + c % s->hp) * k;
-
-            if (c % s->hp < s->h)
-                for (ptrdiff_t i = 0; i < k; i++)
-                    to[i * w] = from[i];
-            else
-                for (ptrdiff_t i = 0; i < k; i++)
-                    to[i * w] = 0.0f;
-        }
+        if (c % s->hp < s->h)
+            for (ptrdiff_t i = 0; i < k; i++)
+                to[i * w] = from[i];
+        else
+            for (ptrdiff_t i = 0; i < k; i++)
+                to[i * w] = 0.0f;
     }
 }
 
@@ -70,23 +95,18 @@ static void pack_transposed(void *ctx, ptrdiff_t piece)
 static void pack_straight(void *ctx, ptrdiff_t piece)
 {
     const struct packing *s = ctx;
-    ptrdiff_t n = padded(s->columns), k = s->gates * s->hp, w;
-    ptrdiff_t end = (piece + 1) * COLS < n ? (piece + 1) * COLS : n;
+    ptrdiff_t n = padded(s->columns), k = s->gates * s->hp, p = panel_start(n, piece), w = panel_columns(n, p);
+    float *to = s->to + p * k;
 
-    for (ptrdiff_t p = piece * COLS; p < end; p += w) {
-        float *to = s->to + p * k;
+    for (int g = 0; g < s->gates; g++)
+        for (ptrdiff_t i = 0; i < s->hp; i++, to += w) {
+            ptrdiff_t has = i >= s->h ? 0 : s->columns - p < w ? s->columns - p : w;
 
-        w = panel_columns(n, p);
-        for (int g = 0; g < s->gates; g++)
-            for (ptrdiff_t i = 0; i < s->hp; i++, to += w) {
-                ptrdiff_t has = i >= s->h ? 0 : s->columns - p < w ? s->columns - p : w;
-
-                for (ptrdiff_t j = 0; j < has; j++)
-                    to[j] = s->w[(g * s->h + i) * s->columns + p + j];
-                for (ptrdiff_t j = has; j < w; j++)
-                    to[j] = 0.0f;
-            }
-    }
+            for (ptrdiff_t j = 0; j < has; j++)
+                to[j] = s->w[(g * s->h + i) * s->columns + p + j];
+            for (ptrdiff_t j = has; j < w; j++)
+                to[j] = 0.0f;
+        }
 }
 
 static inline void pack(int gates, ptrdiff_t h, ptrdiff_t columns, const float *w, int transposed, float *to)
@@ -94,7 +114,7 @@ static inline void pack(int gates, ptrdiff_t h, ptrdiff_t columns, const float *
     struct packing s = { gates, h, padded(h), columns, w, to };
     ptrdiff_t n = transposed ? gates * s.hp : padded(columns);
 
-    as_parallel((n + COLS - 1) / COLS, 2.0 * (double)gates * (double)(s.hp * columns),
+    as_parallel(panels_in(n), 2.0 * (double)gates * (double)(s.hp * columns),
                 transposed ? pack_transposed : pack_straight, &s);
 }
 
@@ -111,7 +131,10 @@ INLINE void panel(int rows, int wide, int cols, ptrdiff_t k, const float *restri
         for (int q = 0; q < wide; q++)
             for (int j = 0; j < cols; j++)
                 sum[r][q][j] = add ? out[r * ldo + q * cols + j] : 0.0f;
-    for (ptrdiff_t i = 0; i < k; i++)
+    for (ptrdiff_t i = 0; i < k; i++) {
+        for (int q = 0; q < wide; q++)
+            for (int j = 0; j < cols; j += LINE)
+                __builtin_prefetch(b + q * k * cols + (i + AHEAD) * ldb + j);
         for (int r = 0; r < rows; r++) {
             float v = a[r * ar + i * ai];
 
@@ -121,48 +144,59 @@ INLINE void panel(int rows, int wide, int cols, ptrdiff_t k, const float *restri
                     sum[r][q][j] = AS_FMA(v, b[q * k * cols + i * ldb + j], sum[r][q][j]);
             }
         }
+    }
     for (int r = 0; r < rows; r++)
         for (int q = 0; q < wide; q++)
             for (int j = 0; j < cols; j++)
                 out[r * ldo + q * cols + j] = sum[r][q][j];
 }
 
-/* One group of rows against all n columns. */
-INLINE void panels(int rows, ptrdiff_t k, ptrdiff_t n, const float *a, ptrdiff_t lda, const float *b, float *out,
-                   ptrdiff_t ldo, int add)
+/* One group of rows against the first n columns of np that were packed. */
+INLINE void panels(int rows, ptrdiff_t k, ptrdiff_t n, ptrdiff_t np, const float *a, ptrdiff_t lda, const float *b,
+                   float *out, ptrdiff_t ldo, int add)
 {
     const int wide = MOST_ROWS / rows < MOST_WIDE ? MOST_ROWS / rows : MOST_WIDE;
-    ptrdiff_t p = 0;
+    ptrdiff_t p = 0, w;
 
-    for (; wide > 1 && p + wide * COLS <= n; p += wide * COLS)
+    for (; wide > 1 && p + wide * COLS <= n && panel_columns(np, p + (wide - 1) * COLS) == COLS; p += wide * COLS)
         panel(rows, wide, COLS, k, a, lda, 1, b + p * k, COLS, out + p, ldo, add);
-    for (; p + COLS <= n; p += COLS)
-        panel(rows, 1, COLS, k, a, lda, 1, b + p * k, COLS, out + p, ldo, add);
-    if (COLS > 16 && p + 16 <= n) {
-        panel(rows, 1, 16, k, a, lda, 1, b + p * k, 16, out + p, ldo, add);
-        p += 16;
+    for (; p < n; p += w) {
+        w = panel_columns(np, p);
+        if (w == COLS)
+            panel(rows, 1, COLS, k, a, lda, 1, b + p * k, COLS, out + p, ldo, add);
+        else if (COLS > 32 && w == 32)
+            panel(rows, 1, 32, k, a, lda, 1, b + p * k, 32, out + p, ldo, add);
+        else if (COLS > 16 && w == 16)
+            panel(rows, 1, 16, k, a, lda, 1, b + p * k, 16, out + p, ldo, add);
+        else
+            panel(rows, 1, 8, k, a, lda, 1, b + p * k, 8, out + p, ldo, add);
     }
-    if (p < n)
-        panel(rows, 1, 8, k, a, lda, 1, b + p * k, 8, out + p, ldo, add);
 }
 
-/* out (rows, n) = a (rows, k) B, or added to it; n is a multiple of UNIT. */
-static void product(ptrdiff_t rows, ptrdiff_t k, ptrdiff_t n, const float *a, ptrdiff_t lda, const float *b,
-                    float *out, ptrdiff_t ldo, int add)
+/* out (rows, n) = a (rows, k) times the first n columns of B (k, np), or added to it; they end with a panel. */
+static void product_part(ptrdiff_t rows, ptrdiff_t k, ptrdiff_t n, ptrdiff_t np, const float *a, ptrdiff_t lda,
+                         const float *b, float *out, ptrdiff_t ldo, int add)
 {
     while (rows > 0) {
         ptrdiff_t r = rows >= MOST_ROWS ? MOST_ROWS : rows >= 4 ? 4 : rows >= 2 ? 2 : 1;
 
         switch (r) {
-        case 8: panels(MOST_ROWS, k, n, a, lda, b, out, ldo, add); break;
-        case 4: panels(MOST_ROWS < 4 ? MOST_ROWS : 4, k, n, a, lda, b, out, ldo, add); break;
-        case 2: panels(2, k, n, a, lda, b, out, ldo, add); break;
-        default: panels(1, k, n, a, lda, b, out, ldo, add);
+        case 8: panels(MOST_ROWS, k, n, np, a, lda, b, out, ldo, add); break;
+        case 4: panels(MOST_ROWS < 4 ? MOST_ROWS : 4, k, n, np, a, lda, b, out, ldo, add); break;
+        case 2: panels(2, k, n, np, a, lda, b, out, ldo, add); break;
+        default: panels(1, k, n, np, a, lda, b, out, ldo, add);
         }
         rows -= r;
         a += r * lda;
         out += r * ldo;
     }
+}
+
+/* All columns: out (rows, n) = a (rows, k) B, or added to it; n is a multiple of UNIT. */
+static inline void product(ptrdiff_t rows, ptrdiff_t k, ptrdiff_t n, const float *a, ptrdiff_t lda, const float *b,
+                           float *out, ptrdiff_t ldo, int add)
+{
+    product_part(rows, k, n, n, a, lda, b, out, ldo, add);
 }
 
 /* The same with any n as stored in out, added: the last panel, when n cuts it, goes through a small tile. */
@@ -175,7 +209,7 @@ static void add_product(ptrdiff_t rows, ptrdiff_t k, ptrdiff_t n, const float *a
     while (whole < n && whole + (w = panel_columns(np, whole)) <= n)
         whole += w;
     if (whole)
-        product(rows, k, whole, a, lda, b, out, ldo, 1);
+        product_part(rows, k, whole, np, a, lda, b, out, ldo, 1);
     for (ptrdiff_t r = 0; whole < n && r < rows; r += MOST_ROWS) {
         ptrdiff_t some = rows - r < MOST_ROWS ? rows - r : MOST_ROWS;
 
@@ -228,6 +262,20 @@ static inline size_t gradient_room(int gates, ptrdiff_t hp)
     return most;
 }
 
+/* out (MOST_ROWS, w) = strip^T b, or added to it: b (steps, w; ldb), w a panel's width. */
+static void strip_panel(ptrdiff_t w, ptrdiff_t steps, const float *strip, const float *b, ptrdiff_t ldb, float *out,
+                        ptrdiff_t ldo, int add)
+{
+    if (w == COLS)
+        panel(MOST_ROWS, 1, COLS, steps, strip, 1, MOST_ROWS, b, ldb, out, ldo, add);
+    else if (COLS > 32 && w == 32)
+        panel(MOST_ROWS, 1, 32, steps, strip, 1, MOST_ROWS, b, ldb, out, ldo, add);
+    else if (COLS > 16 && w == 16)
+        panel(MOST_ROWS, 1, 16, steps, strip, 1, MOST_ROWS, b, ldb, out, ldo, add);
+    else
+        panel(MOST_ROWS, 1, 8, steps, strip, 1, MOST_ROWS, b, ldb, out, ldo, add);
+}
+
 /* dw (rows, n) += the first rows of a strip, transposed, times a (steps, n; lda), whose last columns stand in rest,
  * padded by zeros. */
 static void strip_gradient(ptrdiff_t steps, const float *strip, const float *a, ptrdiff_t lda, const float *rest,
@@ -237,26 +285,19 @@ static void strip_gradient(ptrdiff_t steps, const float *strip, const float *a, 
     ptrdiff_t np = padded(n), w;
 
     for (ptrdiff_t p = 0; p < np; p += w) {
-        ptrdiff_t has = n - p, ldb = lda;
-        const float *b = a + p;
+        ptrdiff_t has = n - p;
 
         w = panel_columns(np, p);
-        if (w == COLS && has >= w && rows == MOST_ROWS) {
-            panel(MOST_ROWS, 1, COLS, steps, strip, 1, MOST_ROWS, b, ldb, dw + p, n, 1);
+        if (has >= w && rows == MOST_ROWS) {
+            strip_panel(w, steps, strip, a + p, lda, dw + p, n, 1);
             continue;
         }
-        if (has < UNIT) {
-            b = rest;
-            ldb = UNIT;
-        } else if (has < w)
-            w = has >= 16 ? 16 : UNIT;
-        has = has < w ? has : w;
-        if (w == COLS)
-            panel(MOST_ROWS, 1, COLS, steps, strip, 1, MOST_ROWS, b, ldb, tile, COLS, 0);
-        else if (w == 16)
-            panel(MOST_ROWS, 1, 16, steps, strip, 1, MOST_ROWS, b, ldb, tile, COLS, 0);
+        w = has >= w ? w : widest(has);
+        if (has >= w)
+            strip_panel(w, steps, strip, a + p, lda, tile, COLS, 0);
         else
-            panel(MOST_ROWS, 1, 8, steps, strip, 1, MOST_ROWS, b, ldb, tile, COLS, 0);
+            strip_panel(w, steps, strip, rest, UNIT, tile, COLS, 0);
+        has = has < w ? has : w;
         for (ptrdiff_t r = 0; r < rows; r++)
             for (ptrdiff_t j = 0; j < has; j++)
                 dw[r * n + p + j] += tile[r * COLS + j];
