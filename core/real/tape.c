@@ -28,6 +28,7 @@ struct as_tape {
     struct as_note *last;            /* the newest note; they are chained to the oldest */
     struct section *section;         /* being walked; NULL outside of as_recompute()'s way back */
     struct spare *spare;
+    struct as_angles *angles;        /* kept beyond a reset */
     bool on;                         /* notes are wanted */
     bool dry;                        /* inside a piece that will be recomputed: who wants is tracked, no notes */
 };
@@ -49,8 +50,17 @@ void as_tape_free(struct as_tape *t)
 {
     if (!t)
         return;
+    for (struct as_angles *a = t->angles, *next; a; a = next) {
+        next = a->next;
+        free(a);
+    }
     as_arena_free(t->arena);
     free(t);
+}
+
+struct as_angles **as_tape_angles(struct as_tape *t)
+{
+    return &t->angles;
 }
 
 void as_tape_reset(struct as_tape *t)

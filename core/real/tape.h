@@ -7,6 +7,7 @@
 #define as_gradient_open AS_REAL(as_gradient_open)
 #define as_gradient_take AS_REAL(as_gradient_take)
 #define as_gradient_over AS_REAL(as_gradient_over)
+#define as_tape_angles AS_REAL(as_tape_angles)
 
 /* Like as_gradient(), but does not zero: *fresh says that the values are undefined and the caller, who will
  * touch all of them, has to start each from zero. */
@@ -21,5 +22,11 @@ bool as_gradient_take(struct as_tape *t, struct as_node *a, const struct as_node
  * number or row by row: where it can, it is given out's own array to write over, which nobody reads any more. So the
  * way back stays in the cache. The note must not read that array again. */
 real *as_gradient_over(struct as_tape *t, struct as_node *a, const struct as_node *out, bool *fresh);
+
+/* Cosines and sines (time, half) of the angles (t + from) base^(-j/half). */
+struct as_angles { struct as_angles *next; double base; ptrdiff_t from, half, time; real *cosine, *sine; };
+
+/* The list of those that stay with the tape beyond its resets; each is one block of malloc(), freed with the tape. */
+struct as_angles **as_tape_angles(struct as_tape *t);
 
 #endif

@@ -306,19 +306,30 @@ static void values_of_scans(struct as_tape *t)
         }
 }
 
-static void values_of_rotary_and_dropout(struct as_tape *t)
+/* Angles stay with the tape: longer, shorter, other bases and widths must each get their own, after a reset as well. */
+static void values_of_rotary(struct as_tape *t)
 {
-    struct as_node *x = NODE(1, 2, 5, 3, 6), *y = as_rotary(t, x, 100.0, 3);
-    for (int i = 0; i < 30; i++)
-        for (int j = 0; j < 3; j++) {
-            double angle = (i / 3 % 5 + 3) * pow(100.0, -2.0 * j / 6);
-            double u = (double)x->x[i * 6 + j], v = (double)x->x[i * 6 + j + 3];
-            near(y->x[i * 6 + j], u * cos(angle) - v * sin(angle), 4);
-            near(y->x[i * 6 + j + 3], u * sin(angle) + v * cos(angle), 4);
-        }
+    static const struct { int time, half, from; double base; } turn[] = {
+        { 5, 3, 3, 100 }, { 5, 3, 0, 100 }, { 40, 3, 0, 100 }, { 7, 3, 0, 100 }, { 7, 3, 0, 1000 }, { 7, 2, 0, 100 }
+    };
+    for (size_t n = 0; n < 2 * sizeof turn / sizeof *turn; n++) {
+        int k = (int)(n % (sizeof turn / sizeof *turn)), half = turn[k].half, d = 2 * half;
+        struct as_node *x = NODE(1, 2, turn[k].time, 3, d), *y = as_rotary(t, x, turn[k].base, turn[k].from);
+        for (int i = 0; i < 6 * turn[k].time; i++)
+            for (int j = 0; j < half; j++) {
+                double angle = (i / 3 % turn[k].time + turn[k].from) * pow(turn[k].base, -2.0 * j / d);
+                double u = (double)x->x[i * d + j], v = (double)x->x[i * d + j + half];
+                near(y->x[i * d + j], u * cos(angle) - v * sin(angle), 4);
+                near(y->x[i * d + j + half], u * sin(angle) + v * cos(angle), 4);
+            }
+        as_tape_reset(t);
+    }
+}
+
+static void values_of_dropout(struct as_tape *t)
+{
     struct as_key key = { 1, AS_ROLE_DROPOUT, 2 };
-    x = NODE(5, 100, 999);
-    y = as_dropout(t, x, 0.25, key);
+    struct as_node *x = NODE(5, 100, 999), *y = as_dropout(t, x, 0.25, key);
     int dropped = 0;
     for (int i = 0; i < 99900; i++) {
         bool drop = as_bits(key, (uint64_t)i) < UINT32_C(0x40000000);
@@ -340,7 +351,8 @@ static void values(void **state)
     values_of_causal(t);
     values_of_conv_silu(t);
     values_of_scans(t);
-    values_of_rotary_and_dropout(t);
+    values_of_rotary(t);
+    values_of_dropout(t);
     as_tape_free(t);
 }
 
