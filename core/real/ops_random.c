@@ -1,8 +1,6 @@
 /* ops_random.c: dropout, whose mask is a pure function of key and element. */
 #include "ops_private.h"
 
-#include "../kernel/kernels.h"
-
 #include "../random_private.h"
 
 struct dropout {

@@ -54,8 +54,7 @@ static void step(const struct as_call *c)
     if (o->reset == GRU_BEFORE)
         add_recurrent(&s, s.n, diagonal, met, un, s.z + N * s.n, 3 * s.n);
     else {
-        for (ptrdiff_t i = 0; i < s.batch * s.n; i++)
-            met[i] = o->bias ? c->w[GRU_C][i % s.n] : 0.0f;
+        start_rows(&s, s.n, o->bias ? c->w[GRU_C] : NULL, met);
         add_recurrent(&s, s.n, diagonal, h, un, met, s.n);
     }
     each_row(&s, state_row);

@@ -24,14 +24,23 @@ static inline struct step step_of(const struct as_call *c, ptrdiff_t gates)
                           c->scratch[0] };
 }
 
+/* Each row of `to` (batch, m) becomes b (m), or zero when b is NULL. */
+static inline void start_rows(const struct step *s, ptrdiff_t m, const float *b, float *to)
+{
+    for (ptrdiff_t r = 0; r < s->batch; r++)
+        if (b)
+            memcpy(to + r * m, b, (size_t)m * sizeof *b);
+        else
+            memset(to + r * m, 0, (size_t)m * sizeof *to);
+}
+
 /* z = x W^T + b; b (gates * n) may be NULL. */
 static inline void sums_of_input(const struct step *s, const float *W, const float *b)
 {
     const ptrdiff_t m = s->gates * s->n;
 
-    for (ptrdiff_t r = 0; b && r < s->batch; r++)
-        memcpy(s->z + r * m, b, (size_t)m * sizeof *b);
-    as_gemm(0, 1, s->batch, m, s->in, 1, s->call->x[0], s->in, W, s->in, b ? 1 : 0, s->z, m);
+    start_rows(s, m, b, s->z);
+    as_gemm(0, 1, s->batch, m, s->in, 1, s->call->x[0], s->in, W, s->in, 1, s->z, m);
 }
 
 /* to (batch, rows; leading ld) += h (batch, n) U^T, U (rows, n); diagonal: U (rows), row i meets unit i mod n of h. */
