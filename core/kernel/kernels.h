@@ -41,9 +41,10 @@ struct as_kernels {
 
 const struct as_kernels *as_kernels(void);
 
-/* The loops along time of sequence.h. */
+/* The loops along time of sequence.h and normaliser.h. */
 struct as_scan_piece;
 struct as_depthwise_piece;
+struct as_normaliser_piece;
 
 struct as_sequence_kernels {
     void (*scan_forward)(const struct as_scan_piece *p);
@@ -52,6 +53,8 @@ struct as_sequence_kernels {
     void (*scan_complex_backward)(const struct as_scan_piece *p);
     void (*depthwise_forward)(const struct as_depthwise_piece *p);
     void (*depthwise_backward)(const struct as_depthwise_piece *p);
+    void (*normaliser_forward)(const struct as_normaliser_piece *p);
+    void (*normaliser_backward)(const struct as_normaliser_piece *p);
 };
 
 const struct as_sequence_kernels *as_sequence_kernels(void);

@@ -102,6 +102,8 @@ static void tile(const struct plan *p, ptrdiff_t unit)
         LOOPS(int32_t, =)
     } else if (p->how == AS_MOVE_REALS) {
         LOOPS(real, =)
+    } else if (p->how == AS_MOVE_ADD_TO_ZERO) {
+        LOOPS(real, = R(0.0) +)
     } else {
         LOOPS(real, +=)
     }

@@ -4,7 +4,10 @@
 
 #include "ops_private.h"
 
-enum as_move_how { AS_MOVE_REALS, AS_MOVE_INTS, AS_MOVE_ADD };
+enum as_move_how {
+    AS_MOVE_REALS, AS_MOVE_INTS, AS_MOVE_ADD,
+    AS_MOVE_ADD_TO_ZERO              /* as if `to`, undefined before, were zeros: no negative ones */
+};
 
 /* For each index: to[index . to_stride] = or += from[index . from_stride]. Strides of `to` must not overlap. */
 struct as_move {

@@ -21,6 +21,14 @@ static void *places(struct as_node *a, ptrdiff_t at)
     return a->dtype == AS_INTS ? (void *)(a->i + at) : (void *)(a->x + at);
 }
 
+/* A gradient to every number of `a`, once. */
+static void give(struct as_tape *t, struct as_node *a, struct as_move *m)
+{
+    bool fresh;
+    m->to = as_gradient_open(t, a, &fresh);
+    as_move_do(m, fresh ? AS_MOVE_ADD_TO_ZERO : AS_MOVE_ADD);
+}
+
 /* Sizes before, at and after an axis. */
 struct split { ptrdiff_t outer, m, inner; };
 
@@ -80,7 +88,7 @@ struct as_node *as_reshape(struct as_tape *t, struct as_node *a, int rank, const
 static void permute_back(struct as_tape *t, struct as_note *note)
 {
     struct as_node *a = note->in[0], *out = note->out;
-    struct as_move m = { .rank = out->rank, .from = out->dx, .to = as_gradient(t, a) };
+    struct as_move m = { .rank = out->rank, .from = out->dx };
     ptrdiff_t stride[AS_MAX_RANK];
     as_move_strides(a->rank, a->dim, stride);
     as_move_strides(out->rank, out->dim, m.from_stride);
@@ -88,7 +96,7 @@ static void permute_back(struct as_tape *t, struct as_note *note)
         m.size[j] = out->dim[j];
         m.to_stride[j] = stride[note->k[j]];
     }
-    as_move_do(&m, AS_MOVE_ADD);
+    give(t, a, &m);
 }
 
 struct as_node *as_permute(struct as_tape *t, struct as_node *a, const int *axes)
@@ -177,8 +185,7 @@ static void join_back(struct as_tape *t, struct as_note *note)
         if (p->a[j]->wants) {
             struct as_move m = rows_of(outer, row, stride, row);
             m.from = note->out->dx + at;
-            m.to = as_gradient(t, p->a[j]);
-            as_move_do(&m, AS_MOVE_ADD);
+            give(t, p->a[j], &m);
         }
         at += row;
     }
@@ -265,8 +272,7 @@ static void pad_back(struct as_tape *t, struct as_note *note)
     const ptrdiff_t *k = note->k;    /* rows, numbers, stride, offset */
     struct as_move m = rows_of(k[0], k[1], k[2], k[1]);
     m.from = note->out->dx + k[3];
-    m.to = as_gradient(t, note->in[0]);
-    as_move_do(&m, AS_MOVE_ADD);
+    give(t, note->in[0], &m);
 }
 
 struct as_node *as_pad(struct as_tape *t, struct as_node *a, int axis, ptrdiff_t before, ptrdiff_t after, double value)

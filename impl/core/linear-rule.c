@@ -4,7 +4,7 @@
  * retention of Sun et al. 2023 (eq. 6) and the scalar gate of Mamba-2 (Dao & Gu 2024). Per head, S (dk, dv):
  *     S_t = a_t S_{t-1} + k_t^T v_t         a_t = exp(g_t) <= 1; 1 without the port g
  *     o_t = q_t S_t
- * Departs: feature map and normaliser belong to the layer around it (append a column of ones to v).
+ * Departs: feature map and normaliser belong to the layer around it (as_normaliser() in ops.h is the latter).
  *
  * `graph` is the parallel form, O = (Q K^T o G) V with G_ij = exp(g_{j+1} + ... + g_i) for j <= i; `ref` the
  * recurrence, with dS_t += q_t^T do_t, dv_t = k_t dS_t, dk_t = v_t dS_t^T, dg_t = a_t <dS_t, S_{t-1}>.

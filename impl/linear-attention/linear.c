@@ -4,8 +4,8 @@
  * "Simple linear attention language models balance the recall-throughput tradeoff" (section 4.1). Per head:
  *     o_t = phi(q_t) S_t / (phi(q_t) z_t + 1e-6)     S_t = S_{t-1} + phi(k_t)^T v_t,   z_t = z_{t-1} + phi(k_t)^T
  * phi: elu(x) + 1, x (identity), or the Taylor map of exp(q.k / sqrt(d)): [1, x / d^{1/4}, x x^T / (sqrt(2) sqrt(d))].
- * `normalise = sum` divides as above (z is the column that a 1 beside v leaves in S); `rms` takes an RMS norm per
- * head instead, as retention does, for maps whose sum may vanish; `none` leaves o as it is.
+ * `normalise = sum` divides as above; `rms` takes an RMS norm per head instead, as retention does, for maps whose sum
+ * may vanish; `none` leaves o as it is.
  * Departs: q and k are scaled by nothing but the map; projections start Glorot uniform.
  */
 #include <assay/layer.h>
@@ -33,7 +33,7 @@ enum { CORE };
 static const struct as_slot slots[] = { { "core", "linear-rule", "the memory on phi(q), phi(k), v" }, { 0 } };
 
 enum { W_Q, W_K, W_V, CONV_Q, CONV_K, CONV_V, NORM, W_O };
-enum { PAST_Q, PAST_K, PAST_V };
+enum { PAST_Q, PAST_K, PAST_V, Z };
 
 static const char *check(const void *opt, int n_in, const struct as_spec *in)
 {
@@ -53,7 +53,7 @@ static void plan(struct as_plan *p)
 {
     const struct opt *o = p->opt;
     ptrdiff_t d = p->in->dim[2], h = o->heads, dk = o->key_width ? o->key_width : d / h, dv = d / h;
-    ptrdiff_t wide = o->feature == TAYLOR ? 1 + dk + dk * dk : dk, read = o->normalise == BY_SUM ? dv + 1 : dv;
+    ptrdiff_t wide = o->feature == TAYLOR ? 1 + dk + dk * dk : dk, z[] = { AS_ANY, h, wide };
     struct as_init glorot = { .spread = AS_GLOROT }, one = { .spread = AS_CONSTANT, .a = 1 };
     struct as_spec core[3] = { 0 };
 
@@ -65,11 +65,13 @@ static void plan(struct as_plan *p)
         as_plan_conv(p, CONV_K, PAST_K, "conv_k", h * dk, o->conv);
         as_plan_conv(p, CONV_V, PAST_V, "conv_v", h * dv, o->conv);
     }
+    if (o->normalise == BY_SUM)
+        as_state(p, Z, "z", (struct as_init){ .spread = AS_ZERO }, 3, z);
     if (o->normalise == BY_RMS)
         as_weight(p, NORM, "norm", AS_GAIN, one, 1, &dv);
     as_weight(p, W_O, "W_o", AS_MATRIX, glorot, 2, (ptrdiff_t[]){ d, h * dv });
     for (int i = 0; i < 3; i++)
-        core[i] = (struct as_spec){ AS_REALS, 4, { AS_ANY, AS_ANY, h, i < 2 ? wide : read }, 0 };
+        core[i] = (struct as_spec){ AS_REALS, 4, { AS_ANY, AS_ANY, h, i < 2 ? wide : dv }, 0 };
     as_plan_child(p, CORE, 0, 3, core);
 }
 
@@ -113,19 +115,28 @@ static struct as_node *features(struct as_tape *t, const struct opt *o, struct a
     return as_concat(t, 3, parts, 3);
 }
 
+/* y over the sum of its weights; a stream has the sum of the keys so far as its state. */
+static struct as_node *over_sum(struct as_graph *g, struct as_node *y, struct as_node *q, struct as_node *k)
+{
+    struct as_node *z = g->streaming ? as_graph_state(g, Z) : NULL;
+
+    y = as_normaliser(g->t, y, q, k, z, 1e-6);
+    if (z)                                   /* last: it writes where z stands */
+        as_graph_state_set(g, Z, as_add(g->t, z, as_reshape(g->t, k, 3, z->dim)));
+    return y;
+}
+
 static struct as_node *graph(struct as_graph *g, struct as_node *x)
 {
     const struct opt *o = g->opt;
     struct as_tape *t = g->t;
     struct as_node *q = features(t, o, branch(g, x, W_Q, CONV_Q, PAST_Q));
     struct as_node *k = features(t, o, branch(g, x, W_K, CONV_K, PAST_K)), *v = branch(g, x, W_V, CONV_V, PAST_V), *y;
-    ptrdiff_t dv = v->dim[3], flat[] = { x->dim[0], x->dim[1], -1 };
+    ptrdiff_t flat[] = { x->dim[0], x->dim[1], -1 };
 
-    if (o->normalise == BY_SUM)
-        v = as_concat(t, 2, (struct as_node *[]){ v, ones(t, v) }, 3);
     y = as_child_ports(g, CORE, 0, 3, (struct as_node *[]){ q, k, v });
     if (o->normalise == BY_SUM)
-        y = as_div(t, as_slice(t, y, 3, 0, dv), as_shift_by(t, as_slice(t, y, 3, dv, 1), 1e-6));
+        y = over_sum(g, y, q, k);
     else if (o->normalise == BY_RMS)
         y = as_rmsnorm(t, y, as_w(g, NORM), 1e-5);
     return as_linear(t, as_reshape(t, y, 3, flat), as_w(g, W_O), NULL);

@@ -171,6 +171,7 @@ struct as_node *as_scatter_add(struct as_tape *t, struct as_node *a, struct as_n
 #define as_conv_silu AS_REAL(as_conv_silu)
 #define as_scan AS_REAL(as_scan)
 #define as_scan_complex AS_REAL(as_scan_complex)
+#define as_normaliser AS_REAL(as_normaliser)
 #define as_dropout AS_REAL(as_dropout)
 #define as_rotary AS_REAL(as_rotary)
 
@@ -187,6 +188,10 @@ struct as_node *as_conv_silu(struct as_tape *t, struct as_node *x, struct as_nod
 struct as_node *as_scan(struct as_tape *t, struct as_node *a, struct as_node *x, struct as_node *h0);
 /* The same with complex a, x, h as pairs: sizes (..., d, 2), a (d, 2) or (batch, time, d, 2), h0 (batch, d, 2) or NULL. */
 struct as_node *as_scan_complex(struct as_tape *t, struct as_node *a, struct as_node *x, struct as_node *h0);
+/* What linear attention divides by, per head: out[t] = x[t] / (q[t] . z[t] + eps), z[t] = z0 + k[0] + ... + k[t]; x (batch,
+ * time, heads, dv), q, k (batch, time, heads, dk), z0 (batch, heads, dk) or NULL. Padding is not read: zeros. */
+struct as_node *as_normaliser(struct as_tape *t, struct as_node *x, struct as_node *q, struct as_node *k,
+                              struct as_node *z0, double eps);
 /* Inverted dropout with probability p; identity when p is 0. Draws by element index from `key`. */
 struct as_node *as_dropout(struct as_tape *t, struct as_node *a, double p, struct as_key key);
 /* Rotary positions: x (batch, time, heads, d), d even, pairs (j, j + d/2), angle (t + from) * base^(-2j/d). */
