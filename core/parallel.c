@@ -139,95 +139,111 @@ void as_parallel(ptrdiff_t n, double cost, void (*piece)(void *ctx, ptrdiff_t i)
 
 struct chain {
     ptrdiff_t n;
+    int lanes;
     bool piece_first;
+    void (*piece)(void *ctx, int lane, ptrdiff_t i);
+    void (*link)(void *ctx, ptrdiff_t i);
+    void *ctx;
     pthread_mutex_t lock;                       /* of all that follows */
-    ptrdiff_t pieces, links;                    /* handed out */
-    ptrdiff_t at[CHAIN_TEAM];                   /* the piece that a member is at, or n */
-    bool linking;                               /* a link is under way */
+    ptrdiff_t given[AS_CHAIN_LANES], links;     /* pieces of each lane, and links, handed out */
+    bool busy[AS_CHAIN_LANES], linking;         /* the last one handed out is under way */
 };
 
 enum task { WAIT, PIECE, LINK, END };
 
-static bool piece_done(const struct chain *c, ptrdiff_t i)
+/* Every lane has ended its piece i. */
+static bool pieces_done(const struct chain *c, ptrdiff_t i)
 {
-    for (int m = 0; m < CHAIN_TEAM; m++)
-        if (c->at[m] == i)
+    for (int l = 0; l < c->lanes; l++)
+        if (c->given[l] - c->busy[l] <= i)
             return false;
-    return i < c->pieces;
+    return true;
 }
 
-/* What a member without work does next, *i its number. The chain goes first: all else has time until it ends. */
-static enum task next_task(struct chain *c, ptrdiff_t *i)
+/* What a member without work does next: its lane and number. The chain goes first, since all else has time until it
+ * ends; then the lane that is furthest behind. */
+static enum task next_task(struct chain *c, int *lane, ptrdiff_t *i)
 {
     ptrdiff_t ready = c->piece_first ? c->n : c->links - c->linking;
+    bool all = c->links == c->n;
 
-    if (!c->linking && c->links < c->n && (!c->piece_first || piece_done(c, c->links))) {
+    if (!c->linking && c->links < c->n && (!c->piece_first || pieces_done(c, c->links))) {
         *i = c->links++;
         c->linking = true;
         return LINK;
     }
-    if (c->pieces < ready) {
-        *i = c->pieces++;
-        return PIECE;
+    *lane = -1;
+    for (int l = 0; l < c->lanes; l++) {
+        if (!c->busy[l] && c->given[l] < ready && (*lane < 0 || c->given[l] < c->given[*lane]))
+            *lane = l;
+        all = all && c->given[l] == c->n;
     }
-    return c->pieces == c->n && c->links == c->n ? END : WAIT;
+    if (*lane < 0)
+        return all ? END : WAIT;
+    *i = c->given[*lane]++;
+    c->busy[*lane] = true;
+    return PIECE;
 }
 
-static void follow_chain(struct chain *c, void (*piece)(void *ctx, ptrdiff_t i), void (*link)(void *ctx, ptrdiff_t i),
-                         void *ctx)
+static void follow_chain(struct chain *c)
 {
-    ptrdiff_t *at = &c->at[omp_get_thread_num()], i = 0;
-    enum task last = WAIT, t;
+    ptrdiff_t i = 0;
+    int lane = 0;
+    enum task t = WAIT;
 
     do {
         pthread_mutex_lock(&c->lock);
-        if (last == PIECE)
-            *at = c->n;
-        if (last == LINK)
-            c->linking = false;
-        t = next_task(c, &i);
         if (t == PIECE)
-            *at = i;
+            c->busy[lane] = false;
+        if (t == LINK)
+            c->linking = false;
+        t = next_task(c, &lane, &i);
         pthread_mutex_unlock(&c->lock);
         if (t == PIECE)
-            piece(ctx, i);
+            c->piece(c->ctx, lane, i);
         else if (t == LINK)
-            link(ctx, i);
+            c->link(c->ctx, i);
         else if (t == WAIT)
             sched_yield();
-        last = t;
     } while (t != END);
 }
 
-void as_chain(ptrdiff_t n, double cost, void (*piece)(void *ctx, ptrdiff_t i), void (*link)(void *ctx, ptrdiff_t i),
-              int piece_first, void *ctx)
+static void follow_alone(const struct chain *c)
 {
-    struct chain c = { .n = n, .piece_first = piece_first };
-    bool alone = asked == 1 || n <= 1 || cost < INLINE_COST || omp_in_parallel();
-    int team = asked < CHAIN_TEAM ? asked : CHAIN_TEAM, kept = prepare();
+    for (ptrdiff_t i = 0; i < c->n; i++) {
+        if (!c->piece_first)
+            c->link(c->ctx, i);
+        for (int l = 0; l < c->lanes; l++)
+            c->piece(c->ctx, l, i);
+        if (c->piece_first)
+            c->link(c->ctx, i);
+    }
+}
 
+void as_chain(ptrdiff_t n, int lanes, double cost, void (*piece)(void *ctx, int lane, ptrdiff_t i),
+              void (*link)(void *ctx, ptrdiff_t i), int piece_first, void *ctx)
+{
+    struct chain c = { .n = n, .lanes = lanes, .piece_first = piece_first, .piece = piece, .link = link, .ctx = ctx };
+    bool alone = asked == 1 || n <= 1 || cost < INLINE_COST || omp_in_parallel();
+    int team = asked < CHAIN_TEAM ? asked : CHAIN_TEAM, kept;
+
+    if (lanes < 0 || lanes > AS_CHAIN_LANES)
+        as_fail(AS_FAILED, "a chain of %d lanes; at most %d are possible", lanes, AS_CHAIN_LANES);
+    kept = prepare();
     if (n <= 0)
         return;
     if (alone) {
-        for (ptrdiff_t i = 0; i < n; i++) {
-            if (piece_first)
-                piece(ctx, i);
-            link(ctx, i);
-            if (!piece_first)
-                piece(ctx, i);
-        }
+        follow_alone(&c);
         if (!omp_in_parallel())
             check_after(kept);
         return;
     }
     check_after(kept);
-    for (int m = 0; m < CHAIN_TEAM; m++)
-        c.at[m] = n;
     pthread_mutex_init(&c.lock, NULL);
 #pragma omp parallel num_threads(team) reduction(&& : kept)
     {
         kept = prepare();
-        follow_chain(&c, piece, link, ctx);
+        follow_chain(&c);
     }
     pthread_mutex_destroy(&c.lock);
     check_after(kept);

@@ -36,7 +36,7 @@ static void assert_close(const struct run *a, const struct run *b, double limit,
 static const struct sizes shapes[] = {
     { 1, 1, 1, 1 }, { 3, 5, 7, 11 }, { 17, 9, 16, 32 }, { 8, 6, 5, 46 }, { 2, 40, 8, 36 }, { 21, 4, 30, 75 },
     { 16, 3, 3, 16 }, { 5, 12, 1, 48 }, { 1, 150, 9, 20 }, { 6, 70, 33, 40 }, { 9, 300, 3, 5 }, { 3, 20, 62, 30 },
-    { 8, 30, 70, 64 }, { 12, 9, 110, 24 },
+    { 8, 30, 70, 64 }, { 12, 9, 110, 24 }, { 2, 140, 12, 64 },
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
@@ -172,12 +172,13 @@ static void same_bits(struct sizes s)
     }
 }
 
-/* Many tiles of rows; one tile, whose input products are cut over time. */
+/* Many tiles of rows; one tile, whose input products and gradients are cut over time; with several slabs. */
 static void same_bits_at_any_team(void **state)
 {
     (void)state;
     same_bits((struct sizes){ 37, 20, 24, 40 });
     same_bits((struct sizes){ 7, 200, 24, 20 });
+    same_bits((struct sizes){ 3, 300, 24, 136 });
 }
 
 /* Frozen weights and an input without gradient are left alone. */

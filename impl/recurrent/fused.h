@@ -6,7 +6,7 @@
  * blocks of steps: the product with W of all steps of a block first, then step after step, while what the product
  * has left is still in the cache; and the gradient of x likewise behind the steps of a block. A small batch is one
  * tile, since more rows share each load of U; its steps are then a chain that one thread follows while the others
- * make the products with W of blocks ahead of it, or behind it on the way back.
+ * make the products with W of blocks ahead of it, or behind it on the way back, with the gradients of the matrices.
  */
 #ifndef RECURRENT_FUSED_H
 #define RECURRENT_FUSED_H
@@ -185,28 +185,58 @@ static inline void input_gradient(const struct cell *c, const struct valid *v, p
 }
 
 /* A way through all steps: of a block that begins at t, the products with W of some rows of the list, and the steps
- * of a tile, which come after them, or before them when the way leads back from the last block to the first. */
+ * of a tile, which come after them, or before them when the way leads back from the last block to the first. Then
+ * there are gradients of matrices, too: sums over all steps. */
 struct walk {
     const struct cell *s;
+    const struct valid *v;
     int back;
     const void *job;
     void (*with_w)(const void *job, ptrdiff_t first, ptrdiff_t rows, ptrdiff_t t);
     void (*steps)(const void *job, ptrdiff_t tile, ptrdiff_t t);
+    const struct gradient *of;
+    int gradients;
 };
+
+enum { GROUP = 128 };                /* steps of a sequence that go into the gradients together, where its rows are a chain */
+
+static inline ptrdiff_t blocks_of(const struct cell *s) { return (s->time + s->block - 1) / s->block; }
 
 /* First step of the block that comes as i-th. */
 static inline ptrdiff_t block_at(const struct walk *k, ptrdiff_t i)
 {
-    ptrdiff_t blocks = (k->s->time + k->s->block - 1) / k->s->block;
-
-    return (k->back ? blocks - 1 - i : i) * k->s->block;
+    return (k->back ? blocks_of(k->s) - 1 - i : i) * k->s->block;
 }
 
-static void walk_with_w(void *ctx, ptrdiff_t i)
+/* What the steps of a group of blocks add to one slab of a gradient, once the last of them is there. */
+static void walk_slab(const struct walk *k, const struct gradient *g, ptrdiff_t slab, ptrdiff_t i)
+{
+    ptrdiff_t per = GROUP / k->s->block, t = block_at(k, i), end = t + (i % per + 1) * k->s->block;
+
+    if ((i + 1) % per && i + 1 < blocks_of(k->s))
+        return;
+    for (ptrdiff_t row = 0; row < k->s->batch; row++) {
+        ptrdiff_t stop = k->v->length[row] < end ? k->v->length[row] : end;
+
+        if (stop > t)
+            slab_steps(g, slab, k->v->start[row] + t, stop - t);
+    }
+}
+
+/* A chain's lanes: each row's products with W, then each slab of each gradient. */
+static void walk_lane(void *ctx, int lane, ptrdiff_t i)
 {
     const struct walk *k = ctx;
+    const struct gradient *g = k->of;
+    ptrdiff_t slab = lane - k->s->batch;
 
-    k->with_w(k->job, 0, k->s->batch, block_at(k, i));
+    if (slab < 0) {
+        k->with_w(k->job, lane, 1, block_at(k, i));
+        return;
+    }
+    for (; slab >= slabs_of(g); g++)
+        slab -= slabs_of(g);
+    walk_slab(k, g, slab, i);
 }
 
 static void walk_steps(void *ctx, ptrdiff_t i)
@@ -233,10 +263,17 @@ static void walk_tile(void *ctx, ptrdiff_t tile)
 /* All of it; cost: operations, roughly. */
 static inline void walk_all(struct walk k, double cost)
 {
-    if (k.s->tiles == 1)
-        as_chain((k.s->time + k.s->block - 1) / k.s->block, cost, walk_with_w, walk_steps, !k.back, &k);
-    else
-        as_parallel(k.s->tiles, cost, walk_tile, &k);
+    ptrdiff_t lanes = k.s->batch;
+
+    if (k.s->tiles == 1) {
+        for (int g = 0; g < k.gradients; g++)
+            lanes += slabs_of(&k.of[g]);
+        as_chain(blocks_of(k.s), (int)lanes, cost, walk_lane, walk_steps, !k.back, &k);
+        return;
+    }
+    as_parallel(k.s->tiles, cost, walk_tile, &k);
+    for (int g = 0; g < k.gradients; g++)
+        weight_gradient(k.of[g]);
 }
 
 /* dv (gates * h) += the tiles' sums (tiles, stride; gates * hp at `at`), in order of the tiles. */

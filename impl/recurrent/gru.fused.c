@@ -39,7 +39,7 @@ static void plan(struct as_room *r)
         r->saved[S_BEFORE] = steps * hp;
         r->saved[S_MET] = steps * hp;
         r->scratch[R_X] = steps * (size_t)s.in;
-        r->scratch[R_GRADIENT] = gradient_room(3, s.hp);
+        r->scratch[R_GRADIENT] = gradient_room(2, s.hp) + 2 * gradient_room(1, s.hp);
     }
     r->scratch[R_GATES] = steps * 3 * hp;
     r->scratch[R_MET] = steps * hp;
@@ -194,7 +194,7 @@ static void forward(const struct as_call *c)
 
     pack(3, s->h, s->in, c->w[GRU_W], 1, w.wx);
     pack_u(&w, 1);
-    walk_all((struct walk){ .s = s, .job = &w, .with_w = forward_with_w, .steps = forward_steps }, 2 * work(s));
+    walk_all((struct walk){ .s = s, .v = &w.v, .job = &w, .with_w = forward_with_w, .steps = forward_steps }, 2 * work(s));
 }
 
 INLINE void after_backward(ptrdiff_t hp, const float *restrict g, const float *restrict before,
@@ -298,8 +298,11 @@ static void backward_with_w(const void *job, ptrdiff_t first, ptrdiff_t rows, pt
     input_gradient(&w->s, &w->v, first, rows, t, w->dg, w->wx, w->call->dx[0]);
 }
 
-/* dW and dU. U_n meets h when the reset gate comes after the product, with the gradient du; else r * h. */
-static void matrices(const struct job *w)
+enum { MATRICES = 3 };
+
+/* dW and dU: of both gates, of the new state, and, when the reset gate comes after the product, of U_n alone, which
+ * then meets h with the gradient du; else r * h. */
+static void matrices(const struct job *w, struct gradient of[MATRICES])
 {
     const struct as_call *c = w->call;
     const struct cell *s = &w->s;
@@ -309,21 +312,21 @@ static void matrices(const struct job *w)
                           .room = c->scratch[R_GRADIENT],
                           .of = { { x, s->in, s->in, dw }, { w->before, s->hp, s->h, du } } };
 
-    weight_gradient(g);
+    of[0] = g;
     g.gates = 1;
+    g.room += gradient_room(2, s->hp);
     g.dg += 2 * s->hp;
     g.of[0].dw = dw ? dw + 2 * s->h * s->in : NULL;
     g.of[1].a = w->met;
     g.of[1].dw = w->after ? NULL : new_du;
-    weight_gradient(g);
-    if (!w->after)
-        return;
+    of[1] = g;
+    g.room += gradient_room(1, s->hp);
     g.dg = w->du;
     g.ldg = s->hp;
     g.of[0].dw = NULL;
     g.of[1].a = w->before;
-    g.of[1].dw = new_du;
-    weight_gradient(g);
+    g.of[1].dw = w->after ? new_du : NULL;
+    of[2] = g;
 }
 
 static void backward(const struct as_call *c)
@@ -336,9 +339,10 @@ static void backward(const struct as_call *c)
     if (c->dx[0])
         pack(3, s->h, s->in, c->w[GRU_W], 0, w.wx);
     pack_u(&w, 0);
-    walk_all((struct walk){ .s = s, .back = 1, .job = &w, .with_w = backward_with_w, .steps = backward_steps },
-             2 * work(s));
-    matrices(&w);
+    struct gradient of[MATRICES];
+    matrices(&w, of);
+    walk_all((struct walk){ .s = s, .v = &w.v, .back = 1, .job = &w, .with_w = backward_with_w, .steps = backward_steps,
+                            .of = of, .gradients = MATRICES }, 4 * work(s));
     vector_gradient(s, 3, w.tiles + sums, tile_room(s), o->bias ? c->dw[GRU_B] : NULL);
     vector_gradient(s, 1, w.tiles + sums + 3 * s->hp, tile_room(s), o->bias && w.after ? c->dw[GRU_C] : NULL);
 }

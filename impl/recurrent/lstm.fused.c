@@ -152,7 +152,7 @@ static void forward(const struct as_call *c)
 
     pack(4, s->h, s->in, c->w[LSTM_W], 1, w.wx);
     pack(4, s->h, s->h, c->w[LSTM_U], 1, w.u);
-    walk_all((struct walk){ .s = s, .job = &w, .with_w = forward_with_w, .steps = forward_steps }, 2 * work(s));
+    walk_all((struct walk){ .s = s, .v = &w.v, .job = &w, .with_w = forward_with_w, .steps = forward_steps }, 2 * work(s));
 }
 
 INLINE void gates_backward(ptrdiff_t hp, int peepholes, const float *restrict g, const float *restrict p,
@@ -242,12 +242,12 @@ static void backward(const struct as_call *c)
     if (c->dx[0])
         pack(4, s->h, s->in, c->w[LSTM_W], 0, w.wx);
     pack(4, s->h, s->h, c->w[LSTM_U], 0, w.u);
-    walk_all((struct walk){ .s = s, .back = 1, .job = &w, .with_w = backward_with_w, .steps = backward_steps },
-             2 * work(s));
-    weight_gradient((struct gradient){
+    const struct gradient matrices = {
         .gates = 4, .h = s->h, .hp = s->hp, .steps = s->steps, .dg = w.dg, .ldg = g4, .room = c->scratch[R_GRADIENT],
         .of = { { gather_valid(s, &w.v, c->x[0], s->in, c->scratch[R_X]), s->in, s->in, c->dw[LSTM_W] },
-                { w.before, s->hp, s->h, c->dw[LSTM_U] } } });
+                { w.before, s->hp, s->h, c->dw[LSTM_U] } } };
+    walk_all((struct walk){ .s = s, .v = &w.v, .back = 1, .job = &w, .with_w = backward_with_w, .steps = backward_steps,
+                            .of = &matrices, .gradients = 1 }, 4 * work(s));
     vector_gradient(s, 4, w.tiles + sums, tile_room(s), o->bias ? c->dw[LSTM_B] : NULL);
     vector_gradient(s, 3, w.tiles + sums + g4, tile_room(s), o->peepholes ? c->dw[LSTM_P] : NULL);
 }

@@ -231,8 +231,7 @@ struct gradient {
     ptrdiff_t h, hp, steps, ldg;
     const float *dg;
     struct { const float *a; ptrdiff_t lda, n; float *dw; } of[2];
-    float *room;
-    ptrdiff_t slab, share;               /* columns of dg of one piece; floats of its room */
+    float *room;                         /* gradient_room() floats */
 };
 
 /* Columns of dg of one piece: by size alone. */
@@ -241,6 +240,14 @@ static inline ptrdiff_t slab_of(int gates, ptrdiff_t hp)
     ptrdiff_t m = gates * hp, parts = m >= 512 ? 4 : m >= 128 ? 2 : 1;
 
     return padded((m + parts - 1) / parts);
+}
+
+/* How many. */
+static inline ptrdiff_t slabs_of(const struct gradient *g)
+{
+    ptrdiff_t m = g->gates * g->hp, slab = slab_of(g->gates, g->hp);
+
+    return m && (g->of[0].dw || g->of[1].dw) ? (m + slab - 1) / slab : 0;
 }
 
 /* The strips of a slab, and of both factors the columns beyond the last whole UNIT. */
@@ -317,40 +324,42 @@ static void pack_strips(ptrdiff_t steps, ptrdiff_t columns, const float *dg, ptr
         }
 }
 
+/* The share of `some` steps from s on, at most STEPS, in one slab. */
+static void slab_steps(const struct gradient *g, ptrdiff_t piece, ptrdiff_t s, ptrdiff_t some)
+{
+    ptrdiff_t m = g->gates * g->hp, slab = slab_of(g->gates, g->hp), first = piece * slab;
+    ptrdiff_t end = first + slab < m ? first + slab : m;
+    float *strips = g->room + piece * slab_room(g->gates, g->hp), *rest = strips + slab / MOST_ROWS * STRIP;
+
+    for (int i = 0; i < 2; i++)
+        for (ptrdiff_t t = 0, n = g->of[i].n; g->of[i].dw && n % UNIT && t < some; t++)
+            for (ptrdiff_t j = 0, p = n / UNIT * UNIT; j < UNIT; j++)
+                rest[(i * STEPS + t) * UNIT + j] = p + j < n ? g->of[i].a[(s + t) * g->of[i].lda + p + j] : 0.0f;
+    pack_strips(some, end - first, g->dg + s * g->ldg + first, g->ldg, strips);
+    for (ptrdiff_t j = first; j < end; j += MOST_ROWS) {
+        ptrdiff_t unit = j % g->hp, left = g->h - unit, rows = left < 0 ? 0 : left < MOST_ROWS ? left : MOST_ROWS;
+
+        for (int i = 0; i < 2; i++)
+            if (g->of[i].dw)
+                strip_gradient(some, strips + (j - first) / MOST_ROWS * STRIP, g->of[i].a + s * g->of[i].lda,
+                               g->of[i].lda, rest + i * STEPS * UNIT, g->of[i].n, rows,
+                               g->of[i].dw + (j / g->hp * g->h + unit) * g->of[i].n);
+    }
+}
+
 static void gradient_slab(void *ctx, ptrdiff_t piece)
 {
     const struct gradient *g = ctx;
-    ptrdiff_t m = g->gates * g->hp, first = piece * g->slab, end = first + g->slab < m ? first + g->slab : m, some;
-    float *strips = g->room + piece * g->share, *rest = strips + g->slab / MOST_ROWS * STRIP;
 
-    for (ptrdiff_t s = 0; s < g->steps; s += some) {
-        some = g->steps - s < STEPS ? g->steps - s : STEPS;
-        for (int i = 0; i < 2; i++)
-            for (ptrdiff_t t = 0, n = g->of[i].n; g->of[i].dw && n % UNIT && t < some; t++)
-                for (ptrdiff_t j = 0, p = n / UNIT * UNIT; j < UNIT; j++)
-                    rest[(i * STEPS + t) * UNIT + j] = p + j < n ? g->of[i].a[(s + t) * g->of[i].lda + p + j] : 0.0f;
-        pack_strips(some, end - first, g->dg + s * g->ldg + first, g->ldg, strips);
-        for (ptrdiff_t j = first; j < end; j += MOST_ROWS) {
-            ptrdiff_t unit = j % g->hp, left = g->h - unit, rows = left < 0 ? 0 : left < MOST_ROWS ? left : MOST_ROWS;
-
-            for (int i = 0; i < 2; i++)
-                if (g->of[i].dw)
-                    strip_gradient(some, strips + (j - first) / MOST_ROWS * STRIP, g->of[i].a + s * g->of[i].lda,
-                                   g->of[i].lda, rest + i * STEPS * UNIT, g->of[i].n, rows,
-                                   g->of[i].dw + (j / g->hp * g->h + unit) * g->of[i].n);
-        }
-    }
+    for (ptrdiff_t s = 0; s < g->steps; s += STEPS)
+        slab_steps(g, piece, s, g->steps - s < STEPS ? g->steps - s : STEPS);
 }
 
 static inline void weight_gradient(struct gradient g)
 {
-    ptrdiff_t m = g.gates * g.hp;
+    double m = (double)(g.gates * g.hp);
 
-    g.slab = slab_of(g.gates, g.hp);
-    g.share = slab_room(g.gates, g.hp);
-    if (m && (g.of[0].dw || g.of[1].dw))
-        as_parallel((m + g.slab - 1) / g.slab, (double)m * (double)g.steps * (double)(g.of[0].n + g.of[1].n) / 4,
-                    gradient_slab, &g);
+    as_parallel(slabs_of(&g), m * (double)g.steps * (double)(g.of[0].n + g.of[1].n) / 4, gradient_slab, &g);
 }
 
 #endif

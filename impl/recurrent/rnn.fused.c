@@ -121,7 +121,7 @@ static void forward(const struct as_call *c)
 
     pack(1, s->h, s->in, c->w[RNN_W], 1, w.wx);
     pack(1, s->h, s->h, c->w[RNN_U], 1, w.u);
-    walk_all((struct walk){ .s = s, .job = &w, .with_w = forward_with_w, .steps = forward_steps }, 2 * work(s));
+    walk_all((struct walk){ .s = s, .v = &w.v, .job = &w, .with_w = forward_with_w, .steps = forward_steps }, 2 * work(s));
 }
 
 INLINE void units_backward(ptrdiff_t hp, int relu, const float *restrict h, const float *restrict dh,
@@ -181,13 +181,13 @@ static void backward(const struct as_call *c)
     if (c->dx[0])
         pack(1, s->h, s->in, c->w[RNN_W], 0, w.wx);
     pack(1, s->h, s->h, c->w[RNN_U], 0, w.u);
-    walk_all((struct walk){ .s = s, .back = 1, .job = &w, .with_w = backward_with_w, .steps = backward_steps },
-             2 * work(s));
-    weight_gradient((struct gradient){
+    const struct gradient matrices = {
         .gates = 1, .h = s->h, .hp = s->hp, .steps = s->steps, .dg = w.dg, .ldg = s->hp,
         .room = c->scratch[R_GRADIENT],
         .of = { { gather_valid(s, &w.v, c->x[0], s->in, c->scratch[R_X]), s->in, s->in, c->dw[RNN_W] },
-                { w.before, s->hp, s->h, c->dw[RNN_U] } } });
+                { w.before, s->hp, s->h, c->dw[RNN_U] } } };
+    walk_all((struct walk){ .s = s, .v = &w.v, .back = 1, .job = &w, .with_w = backward_with_w, .steps = backward_steps,
+                            .of = &matrices, .gradients = 1 }, 4 * work(s));
     vector_gradient(s, 1, w.tiles + s->tile * 2 * s->hp, tile_room(s),
                     ((const struct rnn *)c->opt)->bias ? c->dw[RNN_B] : NULL);
 }

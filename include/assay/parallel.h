@@ -11,12 +11,14 @@
  * pieces together: small work stays on the calling thread (same bits either way). */
 void as_parallel(ptrdiff_t n, double cost, void (*piece)(void *ctx, ptrdiff_t i), void *ctx);
 
-/* A chain and what hangs on it: link(ctx, i) for i in 0..n-1 in this order, never two at a time; and piece(ctx, i)
- * once for each i, in any order and beside other pieces and links: all of it before link i (`piece_first`), or all of
- * it after. One member follows the chain while the others take pieces; which one, no result may depend on. `cost` as
- * above, links and pieces together. */
-void as_chain(ptrdiff_t n, double cost, void (*piece)(void *ctx, ptrdiff_t i), void (*link)(void *ctx, ptrdiff_t i),
-              int piece_first, void *ctx);
+/* A chain and what hangs on it: link(ctx, i) for i in 0..n-1 in this order, never two at a time; and piece(ctx, lane, i)
+ * once for each i and each lane: before link i (`piece_first`), or after it. The pieces of a lane come in order of i,
+ * never two at a time, so they may add to the same place; those of different lanes, and links, run beside each other.
+ * One member follows the chain while the others take pieces; which one, no result may depend on. `cost` as above, links
+ * and pieces together. */
+enum { AS_CHAIN_LANES = 32 };   /* at most */
+void as_chain(ptrdiff_t n, int lanes, double cost, void (*piece)(void *ctx, int lane, ptrdiff_t i),
+              void (*link)(void *ctx, ptrdiff_t i), int piece_first, void *ctx);
 
 void as_threads_set(int n);     /* once, before anything runs; also sets the denormal policy in each thread */
 int as_threads(void);           /* what was asked for */
