@@ -140,7 +140,8 @@ def read_table(path, only):
         if only and f[0] not in only:
             continue
         for shape in f[4].split():
-            rows.append({"name": f[0], "layer": f[1], "scope": f[2], "set": f[3], "shape": shape, "aim": float(f[5]), "peer": f[6]})
+            rows.append({"name": f[0], "layer": f[1], "scope": f[2], "set": f[3], "shape": shape, "aim": float(f[5]), "peer": f[6],
+                         "against": f[7] if len(f) > 7 else ""})
     return rows
 
 
@@ -185,12 +186,13 @@ def one_round(row, us, args, draw):
 
 def report(kept, out):
     print("name", "B", "T", "D", "implementation", "ours ms", "peer", "peer's way", "peer's setting", "peer ms", "ratio", "low", "high",
-          "ratio median", "rounds", "aim", "best", sep="\t", file=out)
-    geometric, torch = {}, {}                    # by round: against the best peer of each line, and the best PyTorch
+          "ratio median", "rounds", "aim", "best", "aim's peer", sep="\t", file=out)
+    # By round: against the best peer of each line, the best of those that its aim was set against, and the best PyTorch.
+    geometric, aimed, torch = {}, {}, {}
     for row in kept:
-        best = min(row["theirs"], key=lambda p: statistics.median(row["theirs"][p]))
-        pytorch = min((p for p in row["theirs"] if p.startswith("PyTorch")), default=None,
-                      key=lambda p: statistics.median(row["theirs"][p]))
+        best, against, pytorch = (min((p for p in row["theirs"] if p.startswith(start)), default=None,
+                                      key=lambda p: statistics.median(row["theirs"][p]))
+                                  for start in ("", row["against"], "PyTorch"))
         for peer, times in row["theirs"].items():
             logs = [math.log(t / o) for t, o in zip(times, row["ours"])]
             mean, low, high = interval(logs)
@@ -198,16 +200,18 @@ def report(kept, out):
             print(row["name"], *row["shape"].split("x"), row["impl"], f"{statistics.median(row['ours']):.4g}", peer, way, setting,
                   f"{statistics.median(times):.4g}", f"{mean:.3f}", f"{low:.3f}", f"{high:.3f}",
                   f"{math.exp(statistics.median(logs)):.3f}", len(logs), f"{row['aim']:g}", "yes" if peer == best else "no",
-                  sep="\t", file=out)
-            for chosen, by_round in ((best, geometric), (pytorch, torch)):
+                  "yes" if peer == against else "no", sep="\t", file=out)
+            for chosen, by_round in ((best, geometric), (against, aimed), (pytorch, torch)):
                 for k, value in enumerate(logs if peer == chosen and row["scope"] != "model" else []):
                     by_round.setdefault(k, []).append(value)
-    for what, by_round in (("peer", geometric), ("PyTorch", torch)):
+    for what, by_round in (("against the best peer of each", geometric),
+                           ("each against the best of the peers that its aim was set against", aimed),
+                           ("against the best PyTorch of each", torch)):
         whole = [statistics.fmean(v) for v in by_round.values() if len(v) == max(map(len, by_round.values()))]
         if whole:
             mean, low, high = interval(whole)
-            print(f"# geometric mean\t{mean:.3f}\t{low:.3f}\t{high:.3f}\tover {len(by_round[0])} lines against the best {what} of "
-                  f"each, {len(whole)} rounds", file=out)
+            print(f"# geometric mean\t{mean:.3f}\t{low:.3f}\t{high:.3f}\tover {len(by_round[0])} lines, {what}, {len(whole)} rounds",
+                  file=out)
 
 
 def pair(first, second, request):

@@ -29,7 +29,10 @@ def table(rows, facts, pairs):
     for r in rows:
         if r["best"] != "yes":
             continue
-        reached = "" if float(r["ratio median"]) >= float(r["aim"]) else " (not reached)"
+        met = next((m for m in rows if m["aim's peer"] == "yes" and all(m[k] == r[k] for k in ("name", "B", "T", "D"))), r)
+        reached = "" if float(met["ratio median"]) >= float(r["aim"]) else " (not reached)"
+        if met is not r:                     # the aim was set against other peers
+            reached = f"; set against {met['peer'].split()[0]}: {met['ratio median']}{reached}"
         setting = "" if r["peer's setting"] == "-" else ", " + r["peer's setting"]
         out.append(f"| {r['name']} | {r['B']}x{r['T']}x{r['D']} | {r['implementation']} | {r['ours ms']} | {r['peer']} | "
                    f"{r['peer' + chr(39) + 's way']}{setting} | {r['peer ms']} | {r['ratio median']}; {r['ratio']} [{r['low']}, {r['high']}] | "
