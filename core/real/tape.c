@@ -198,8 +198,8 @@ static void spare_gradient(struct as_tape *t, const struct as_note *note)
         if (note->in[j] && note->in[j]->dx == note->out->dx)
             return;
     note->out->dx = NULL;
-    if (bytes < sizeof *spare)
-        return;
+    if (bytes < sizeof *spare || !as_arena_above(t->arena, 0, spare))
+        return;                      /* too small, or a caller's array, who may want it again */
     *spare = (struct spare){ t->spare, bytes };
     t->spare = spare;
 }

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "../gradcheck.h"
+#include "core/real/tape.h"
 
 #define D(...) (const ptrdiff_t[]){ __VA_ARGS__ }
 
@@ -30,6 +31,38 @@ static void test_accumulates(void **state)
         as_backward(t, y, 0.5);
     }
     assert_true(dx == 2 * (real)2.5 * 4 * 27);
+    as_tape_free(t);
+}
+
+static void give(struct as_tape *t, struct as_note *note)
+{
+    (void)t;
+    note->in[0]->dx = note->saved;
+}
+
+/* A gradient that a caller's array gives to a result is the caller's: no other node gets that array. */
+static void test_given_gradient_stays(void **state)
+{
+    enum { N = 6, ROUNDS = 3 };
+    real x[N * N], w[N * N], dw[N * N] = { 0 }, dy[N * N], kept[N * N];
+    struct as_tape *t = as_tape_new();
+
+    (void)state;
+    fill(N * N, x, 0.5);
+    fill(N * N, w, -0.3);
+    fill(N * N, dy, 0.1);
+    memcpy(kept, dy, sizeof dy);
+    for (int round = 0; round < ROUNDS; round++) {
+        as_tape_reset(t);
+        struct as_node *a = as_node_wrap(t, 2, D(N, N), w, dw), *y = as_node_wrap(t, 2, D(N, N), x, NULL), *end;
+        for (int depth = 0; depth < 4; depth++)
+            y = as_matmul(t, y, a);
+        end = as_node_new(t, 1, D(1));
+        end->x[0] = 0;
+        as_note_new(t, give, end, 1, &y)->saved = dy;
+        as_backward(t, end, 1);
+        assert_memory_equal(dy, kept, sizeof dy);
+    }
     as_tape_free(t);
 }
 
@@ -177,7 +210,7 @@ static void test_refuses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_accumulates), cmocka_unit_test(test_no_gradient), cmocka_unit_test(test_recompute),
+        cmocka_unit_test(test_accumulates), cmocka_unit_test(test_given_gradient_stays), cmocka_unit_test(test_no_gradient), cmocka_unit_test(test_recompute),
         cmocka_unit_test(test_recompute_edges), cmocka_unit_test(test_steady), cmocka_unit_test(test_refuses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
