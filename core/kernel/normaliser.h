@@ -72,13 +72,20 @@ static inline void normaliser_join(const struct as_normaliser_piece *p)
     }
 }
 
+/* Before step t of a way that begins with the first. */
+static inline void normaliser_enter(const struct as_normaliser_piece *p, ptrdiff_t t)
+{
+    if (t == 0)
+        normaliser_start(p, p->z0);
+    else if (t % AS_NORMALISER_BLOCK == 0)
+        normaliser_join(p);
+}
+
 static inline __attribute__((always_inline)) void
 normaliser_forward_of(const struct as_normaliser_piece *p, const ptrdiff_t d, const ptrdiff_t wide)
 {
-    normaliser_start(p, p->z0);
     for (ptrdiff_t t = 0; t < p->time; t++) {
-        if (t > 0 && t % AS_NORMALISER_BLOCK == 0)
-            normaliser_join(p);
+        normaliser_enter(p, t);
         for (ptrdiff_t h = 0; h < p->heads; h++) {
             const ptrdiff_t at = t * p->step + h;
             const real *q = p->q + at * d, *k = p->k + at * d, *x = p->x + at * wide, *before = p->room + h * d;
@@ -101,10 +108,8 @@ normaliser_forward_of(const struct as_normaliser_piece *p, const ptrdiff_t d, co
 static inline __attribute__((always_inline)) void
 normaliser_back_to_q(const struct as_normaliser_piece *p, const ptrdiff_t d, const ptrdiff_t wide, const bool all)
 {
-    normaliser_start(p, p->z0);
     for (ptrdiff_t t = 0; t < p->time; t++) {
-        if (t > 0 && t % AS_NORMALISER_BLOCK == 0)
-            normaliser_join(p);
+        normaliser_enter(p, t);
         for (ptrdiff_t h = 0; h < p->heads; h++) {
             const ptrdiff_t at = t * p->step + h;
             const real *k = p->k + at * d, *y = p->y + at * wide, *dy = p->dy + at * wide, *before = p->room + h * d;
