@@ -189,6 +189,12 @@ static real *gradient_array(struct as_tape *t, size_t bytes)
     return as_arena_take(t->arena, bytes);
 }
 
+/* Not a caller's array, which is only read: the caller may want it again. */
+static bool of_tape(const struct as_tape *t, const real *dx)
+{
+    return as_arena_above(t->arena, 0, dx);
+}
+
 /* The note has been walked: its result's gradient is over, unless an input has it now. */
 static void spare_gradient(struct as_tape *t, const struct as_note *note)
 {
@@ -198,8 +204,8 @@ static void spare_gradient(struct as_tape *t, const struct as_note *note)
         if (note->in[j] && note->in[j]->dx == note->out->dx)
             return;
     note->out->dx = NULL;
-    if (bytes < sizeof *spare || !as_arena_above(t->arena, 0, spare))
-        return;                      /* too small, or a caller's array, who may want it again */
+    if (bytes < sizeof *spare || !of_tape(t, (real *)spare))
+        return;
     *spare = (struct spare){ t->spare, bytes };
     t->spare = spare;
 }
@@ -236,7 +242,7 @@ real *as_gradient(struct as_tape *t, struct as_node *a)
 bool as_gradient_take(struct as_tape *t, struct as_node *a, const struct as_node *out)
 {
     struct section *s = t->section;
-    if (!a->wants || a->dx || (s && !as_arena_above(t->arena, s->mark, a)))
+    if (!a->wants || a->dx || (s && !as_arena_above(t->arena, s->mark, a)) || !of_tape(t, out->dx))
         return false;
     a->dx = out->dx;
     return true;

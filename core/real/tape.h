@@ -15,7 +15,7 @@ real *as_gradient_open(struct as_tape *t, struct as_node *a, bool *fresh);
 
 /* For a note whose whole gradient to `a` is that of its result `out`, of the same size: when `a` has no gradient yet
  * it gets out's array as its own, and nothing is copied. The note may still read that array, but an input that
- * takes it must be its last to be added to. False: nothing was done. */
+ * takes it must be its last to be added to. False: nothing was done; so it is when the array of `out` is a caller's. */
 bool as_gradient_take(struct as_tape *t, struct as_node *a, const struct as_node *out);
 
 /* Like as_gradient_open(), for a note that turns the gradient of `out` into that of `a`, of the same size, number by

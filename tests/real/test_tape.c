@@ -34,35 +34,90 @@ static void test_accumulates(void **state)
     as_tape_free(t);
 }
 
+enum { G_BATCH = 2, G_TIME = 3, G_WIDTH = 16, G_SIZE = G_BATCH * G_TIME * G_WIDTH };
+
+static struct as_node *end_norm(struct as_tape *t, struct as_node *y)
+{
+    return as_layernorm(t, y, NULL, NULL, 1e-5);
+}
+
+static struct as_node *end_scan(struct as_tape *t, struct as_node *y)
+{
+    static real a[G_SIZE];
+    fill(G_SIZE, a, 0.1);
+    return as_scan(t, as_node_wrap(t, 3, D(G_BATCH, G_TIME, G_WIDTH), a, NULL), y, NULL);
+}
+
+static struct as_node *end_rotary(struct as_tape *t, struct as_node *y)
+{
+    return as_rotary(t, as_reshape(t, y, 4, D(G_BATCH, G_TIME, 2, G_WIDTH / 2)), 100, 0);
+}
+
+static struct as_node *end_conv(struct as_tape *t, struct as_node *y)
+{
+    static real w[G_WIDTH * 2];
+    fill(G_WIDTH * 2, w, -0.1);
+    return as_conv_causal(t, y, as_node_wrap(t, 2, D(G_WIDTH, 2), w, NULL), NULL);
+}
+
+static struct as_node *end_normaliser(struct as_tape *t, struct as_node *y)
+{
+    struct as_node *x = as_reshape(t, y, 4, D(G_BATCH, G_TIME, 2, G_WIDTH / 2)), *q = as_node_new(t, 4, x->dim);
+    fill(G_SIZE, q->x, 0.2);
+    return as_normaliser(t, x, q, q, NULL, 1e-3);
+}
+
+static struct as_node *end_reshape(struct as_tape *t, struct as_node *y)
+{
+    return as_reshape(t, y, 1, D(G_SIZE));
+}
+
+static struct as_node *end_residual(struct as_tape *t, struct as_node *y)
+{
+    return as_add(t, y, as_gelu(t, y));
+}
+
+static struct as_node *end_gate(struct as_tape *t, struct as_node *y)
+{
+    return as_mul(t, as_sigmoid(t, y), y);
+}
+
 static void give(struct as_tape *t, struct as_note *note)
 {
     (void)t;
     note->in[0]->dx = note->saved;
 }
 
-/* A gradient that a caller's array gives to a result is the caller's: no other node gets that array. */
+/* A gradient that a caller's array gives to a result is the caller's: nothing writes there, whatever operator came
+ * last, and no other node gets that array. */
 static void test_given_gradient_stays(void **state)
 {
-    enum { N = 6, ROUNDS = 3 };
-    real x[N * N], w[N * N], dw[N * N] = { 0 }, dy[N * N], kept[N * N];
+    enum { ROUNDS = 3 };
+    static struct as_node *(*const ends[])(struct as_tape *, struct as_node *) = {
+        as_gelu, as_softmax, end_norm, end_scan, end_rotary, end_conv, end_normaliser, end_reshape, end_residual, end_gate,
+    };
+    real x[G_SIZE], w[G_WIDTH * G_WIDTH], dw[G_WIDTH * G_WIDTH] = { 0 }, dy[G_SIZE], kept[G_SIZE];
     struct as_tape *t = as_tape_new();
 
     (void)state;
-    fill(N * N, x, 0.5);
-    fill(N * N, w, -0.3);
-    fill(N * N, dy, 0.1);
+    fill(G_SIZE, x, 0.5);
+    fill(G_WIDTH * G_WIDTH, w, -0.3);
+    fill(G_SIZE, dy, 0.1);
     memcpy(kept, dy, sizeof dy);
-    for (int round = 0; round < ROUNDS; round++) {
-        as_tape_reset(t);
-        struct as_node *a = as_node_wrap(t, 2, D(N, N), w, dw), *y = as_node_wrap(t, 2, D(N, N), x, NULL), *end;
-        for (int depth = 0; depth < 4; depth++)
-            y = as_matmul(t, y, a);
-        end = as_node_new(t, 1, D(1));
-        end->x[0] = 0;
-        as_note_new(t, give, end, 1, &y)->saved = dy;
-        as_backward(t, end, 1);
-        assert_memory_equal(dy, kept, sizeof dy);
-    }
+    for (size_t which = 0; which <= sizeof ends / sizeof ends[0]; which++)
+        for (int round = 0; round < ROUNDS; round++) {
+            as_tape_reset(t);
+            struct as_node *a = as_node_wrap(t, 2, D(G_WIDTH, G_WIDTH), w, dw), *end = as_node_new(t, 1, D(1));
+            struct as_node *y = as_node_wrap(t, 3, D(G_BATCH, G_TIME, G_WIDTH), x, NULL);
+            for (int depth = 0; depth < 4; depth++)
+                y = as_matmul(t, y, a);
+            if (which > 0)
+                y = ends[which - 1](t, as_tanh(t, y));   /* no slope of 1 */
+            end->x[0] = 0;
+            as_note_new(t, give, end, 1, &y)->saved = dy;
+            as_backward(t, end, 1);
+            assert_memory_equal(dy, kept, sizeof dy);
+        }
     as_tape_free(t);
 }
 
@@ -210,8 +265,9 @@ static void test_refuses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_accumulates), cmocka_unit_test(test_given_gradient_stays), cmocka_unit_test(test_no_gradient), cmocka_unit_test(test_recompute),
-        cmocka_unit_test(test_recompute_edges), cmocka_unit_test(test_steady), cmocka_unit_test(test_refuses),
+        cmocka_unit_test(test_accumulates), cmocka_unit_test(test_given_gradient_stays), cmocka_unit_test(test_no_gradient),
+        cmocka_unit_test(test_recompute), cmocka_unit_test(test_recompute_edges), cmocka_unit_test(test_steady),
+        cmocka_unit_test(test_refuses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
