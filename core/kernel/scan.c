@@ -1,12 +1,60 @@
-/* scan.c: the complex scans of sequence.h in registers of pairs (re, im), where the processor multiplies and then adds
- * and subtracts in turns; at other levels the loops of sequence.h.
+/* scan.c: scans of sequence.h in registers: the complex ones as pairs (re, im), where the processor multiplies and then
+ * adds and subtracts in turns; and the way back of long ones, whose gradients are written past the caches: a store into
+ * a line that is not there reads it first, a third more traffic. Else the loops of sequence.h.
  */
 #include "sequence.h"
 #include "kernels.h"
 #include "vector.h"
 
+void AS_LEVELLED(as_scan_backward)(const struct as_scan_piece *p);
 void AS_LEVELLED(as_scan_complex_forward)(const struct as_scan_piece *p);
 void AS_LEVELLED(as_scan_complex_backward)(const struct as_scan_piece *p);
+
+#define INLINE static inline __attribute__((always_inline))
+
+/* Every register of every row of a gradient that is written starts at a multiple of its bytes. */
+static bool fits(const real *first, const struct as_scan_piece *p)
+{
+    return !first || ((uintptr_t)(first + p->from) % sizeof(vf) == 0 && p->width % VF_WIDTH == 0);
+}
+
+static bool goes_past(const struct as_scan_piece *p)
+{
+    return p->past && (p->to - p->from) % VF_WIDTH == 0 && fits(p->dx, p) && (!p->step_a || fits(p->da, p));
+}
+
+/* ---- Real ---- */
+
+static void real_past(ptrdiff_t n, const struct as_scan_step *s, enum as_scan_give x, enum as_scan_give a)
+{
+    const bool in_place = s->dx == s->dh;       /* then the line has been read already */
+    for (ptrdiff_t c = 0; c < n; c += VF_WIDTH) {
+        const vf g = vf_load(s->g + c) + vf_load(s->dh + c), before = vf_load(s->before + c);
+        if (x == AS_SCAN_ADD)
+            vf_store(s->dx + c, vf_load(s->dx + c) + g);
+        else if (x == AS_SCAN_WRITE && in_place)
+            vf_store(s->dx + c, g);
+        else if (x == AS_SCAN_WRITE)
+            vf_store_past(s->dx + c, g);
+        if (a == AS_SCAN_WRITE)
+            vf_store_past(s->da + c, g * before);
+        else if (a != AS_SCAN_NONE)
+            vf_store(s->da + c, vf_fma(g, before, vf_load(s->da + c)));
+        vf_store(s->g + c, g * vf_load(s->a + c));
+    }
+}
+
+void AS_LEVELLED(as_scan_backward)(const struct as_scan_piece *p)
+{
+    if (goes_past(p)) {
+        scan_back_through(p, real_past);
+        vf_past_done();
+    } else {
+        scan_backward(p);
+    }
+}
+
+/* ---- Complex ---- */
 
 #if ASSAY_LEVEL == 2
 #define vf_even(a) _mm512_moveldup_ps(a)
@@ -23,8 +71,6 @@ void AS_LEVELLED(as_scan_complex_backward)(const struct as_scan_piece *p);
 #endif
 
 #if ASSAY_LEVEL > 0
-#define INLINE static inline __attribute__((always_inline))
-
 INLINE vf get(const float *x, ptrdiff_t m)
 {
     return m >= VF_WIDTH ? vf_load(x) : vf_load_part(x, m);
@@ -63,28 +109,49 @@ static void forward(const struct as_scan_piece *p)
     }
 }
 
-static void step_back(ptrdiff_t n, const struct as_scan_step *s, enum as_scan_give x, enum as_scan_give a)
+INLINE void complex_step(ptrdiff_t n, const struct as_scan_step *s, enum as_scan_give x, enum as_scan_give a,
+                         const bool past)
 {
     for (ptrdiff_t c = 0; c < n; c += VF_WIDTH) {
         const ptrdiff_t m = n - c;
         vf g = get(s->g + c, m) + get(s->dh + c, m);
         if (x == AS_SCAN_ADD)
             set(s->dx + c, m, g + get(s->dx + c, m));
+        else if (x == AS_SCAN_WRITE && past)
+            vf_store_past(s->dx + c, g);
         else if (x == AS_SCAN_WRITE)
             set(s->dx + c, m, g);
         if (a != AS_SCAN_NONE) {
             vf da = times_conj(g, get(s->before + c, m));
             if (a != AS_SCAN_WRITE)
                 da += get(s->da + c, m);
-            set(s->da + c, m, da);
+            if (a == AS_SCAN_WRITE && past)
+                vf_store_past(s->da + c, da);
+            else
+                set(s->da + c, m, da);
         }
         set(s->g + c, m, times_conj(g, get(s->a + c, m)));
     }
 }
 
+static void step_back(ptrdiff_t n, const struct as_scan_step *s, enum as_scan_give x, enum as_scan_give a)
+{
+    complex_step(n, s, x, a, false);
+}
+
+static void step_past(ptrdiff_t n, const struct as_scan_step *s, enum as_scan_give x, enum as_scan_give a)
+{
+    complex_step(n, s, x, a, s->dx != s->dh);
+}
+
 static void backward(const struct as_scan_piece *p)
 {
-    scan_back_through(p, step_back);
+    if (goes_past(p)) {
+        scan_back_through(p, step_past);
+        vf_past_done();
+    } else {
+        scan_back_through(p, step_back);
+    }
 }
 #else
 #define forward scan_complex_forward

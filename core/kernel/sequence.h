@@ -22,6 +22,8 @@ struct as_scan_piece {
     const real *dh;                     /* backward: what comes in, and what goes out, NULL where none is wanted */
     real *da, *dx, *dh0;                /* da (width) when step_a is 0 */
     bool fresh_a, fresh_x, fresh_h0;
+    bool past;                          /* backward, float: so much is gone through that what is written afresh will not
+                                         * stay in the caches: where rows fit it goes past them. The same numbers */
 };
 
 /* Rows are asked for ahead: the way back runs against the direction that processors foresee, and a piece of some
@@ -107,6 +109,8 @@ static inline void scan_step_switch(ptrdiff_t n, const struct as_scan_step *s, e
         scan_step_back(n, s, AS_SCAN_WRITE, AS_SCAN_ADD);
     else if (x == AS_SCAN_NONE && a == AS_SCAN_WRITE)
         scan_step_back(n, s, AS_SCAN_NONE, AS_SCAN_WRITE);
+    else if (x == AS_SCAN_NONE && a == AS_SCAN_NONE)
+        scan_step_back(n, s, AS_SCAN_NONE, AS_SCAN_NONE);
     else if (x == AS_SCAN_NONE)
         scan_step_back(n, s, AS_SCAN_NONE, AS_SCAN_ADD);
     else if (a == AS_SCAN_WRITE)

@@ -2,6 +2,8 @@
  * each is compiled once per level, and each function that others see ends in the level's name.
  *
  * vf_fma() fuses where the level has it in one instruction, and rounds twice at the portable level, like AS_FMA.
+ * vf_store_past() writes past the caches, to places at multiples of a register's bytes; vf_past_done() has to follow
+ * before another thread may read them.
  */
 #ifndef ASSAY_KERNEL_VECTOR_H
 #define ASSAY_KERNEL_VECTOR_H
@@ -19,6 +21,7 @@ typedef __m512 vf;
 #define vf_store_part(p, n, v) _mm512_mask_storeu_ps(p, (__mmask16)((1U << (n)) - 1U), v)
 #define vf_load(p) _mm512_loadu_ps(p)
 #define vf_store(p, v) _mm512_storeu_ps(p, v)
+#define vf_store_past(p, v) _mm512_stream_ps(p, v)
 #define vf_set1(a) _mm512_set1_ps(a)
 #define vf_fma(a, b, c) _mm512_fmadd_ps(a, b, c)
 #define vf_max(a, b) _mm512_max_ps(a, b)        /* b where either is NaN */
@@ -30,6 +33,7 @@ typedef __m512 vf;
 typedef __m256 vf;
 #define vf_load(p) _mm256_loadu_ps(p)
 #define vf_store(p, v) _mm256_storeu_ps(p, v)
+#define vf_store_past(p, v) _mm256_stream_ps(p, v)
 #define vf_set1(a) _mm256_set1_ps(a)
 #define vf_fma(a, b, c) _mm256_fmadd_ps(a, b, c)
 #define vf_max(a, b) _mm256_max_ps(a, b)
@@ -40,6 +44,7 @@ typedef __m256 vf;
 typedef __m128 vf;
 #define vf_load(p) _mm_loadu_ps(p)
 #define vf_store(p, v) _mm_storeu_ps(p, v)
+#define vf_store_past(p, v) _mm_stream_ps(p, v)
 #define vf_set1(a) _mm_set1_ps(a)
 #define vf_fma(a, b, c) ((a) * (b) + (c))
 #define vf_max(a, b) _mm_max_ps(a, b)
@@ -61,6 +66,8 @@ static inline void vf_store(float *p, vf v)
     memcpy(p, &v, sizeof v);
 }
 
+#define vf_store_past(p, v) vf_store(p, v)
+
 static inline vf vf_set1(float a)
 {
     return (vf){ a, a, a, a };
@@ -78,6 +85,13 @@ static inline vf vf_minus_abs(vf a)
 }
 #define vf_fma(a, b, c) ((a) * (b) + (c))
 #endif
+
+static inline void vf_past_done(void)
+{
+#if defined(__SSE2__)
+    _mm_sfence();
+#endif
+}
 
 /* The first n < VF_WIDTH numbers; the others are zero, and left alone. */
 #if ASSAY_LEVEL == 1

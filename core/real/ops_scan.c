@@ -24,6 +24,7 @@ static const struct as_sequence_kernels plain = {
 
 /* One scan over a batch. */
 enum { SHORT = 64, LEAST = 16 };         /* numbers of a row a piece: few, and one line of the cache */
+enum { PAST = 1 << 25 };                 /* bytes gone through on the way back above which shared caches do not keep them */
 enum { PIECES = 8 };                     /* pieces below which rows are cut into short ones; into lines when there is one */
 
 struct scan {
@@ -100,6 +101,8 @@ static void scan_back(struct as_tape *t, struct as_note *note)
     s.p.da = as_gradient_open(t, a, &s.p.fresh_a);
     if (h0)
         s.p.dh0 = as_gradient_open(t, h0, &s.p.fresh_h0);
+    const int arrays = 2 + (s.p.step_a ? 1 : 0) + (s.p.dx ? 1 : 0) + (s.p.da && s.p.step_a ? 1 : 0);
+    s.p.past = (double)arrays * (double)as_node_size(x) * sizeof(real) > PAST;
     size_t mark = as_arena_mark(arena);
     bool shared = s.p.da && !s.p.step_a, fresh = s.p.fresh_a;
     if (shared) {
