@@ -113,10 +113,10 @@ refuses() { # refuses PATTERN COMMAND...
     cat out err
     [ "$(wc -l <err)" = 1 ] && grep -q -- "$pattern" err
 }
-( flock 9; sleep 3 ) 9>'whole results/small/underway/lock' &
-sleep 0.2
+exec 9>'whole results/small/underway/lock'
+flock 9
 check 'another driver in the folder' refuses 'another driver is running here' run 'whole results'
-wait
+exec 9>&-
 record=$(find 'whole results/small/cells' -name '*.h5' | sort | tail -n 1)
 cp "$record" keep.h5; head -c 3000 keep.h5 >"$record"
 check 'a truncated record' refuses 'truncated or damaged; delete it' run 'whole results'
