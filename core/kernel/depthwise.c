@@ -54,6 +54,8 @@ INLINE void backward_lanes(const struct as_depthwise_piece *p, ptrdiff_t c, ptrd
                            const bool part)
 {
     const ptrdiff_t d = p->width;
+    const bool past = p->past && p->fresh_x && p->dx != p->dy && !part && d % VF_WIDTH == 0
+                      && (uintptr_t)p->dx % sizeof(vf) == 0;
     vf w[MOST], next[MOST], sum[MOST], bias = vf_set1(0.0f);
     for (int j = 0; j < taps; j++) {
         ptrdiff_t t = p->stop + j;
@@ -71,7 +73,10 @@ INLINE void backward_lanes(const struct as_depthwise_piece *p, ptrdiff_t c, ptrd
                 s = vf_fma(w[j], next[taps - 1 - j], s);
             if (!p->fresh_x)
                 s += get(p->dx + t * d + c, m, part);
-            set(p->dx + t * d + c, m, part, s);
+            if (past)
+                vf_store_past(p->dx + t * d + c, s);
+            else
+                set(p->dx + t * d + c, m, part, s);
         }
         if (p->part) {
             vf x = get(p->x + t * d + c, m, part);
@@ -80,6 +85,8 @@ INLINE void backward_lanes(const struct as_depthwise_piece *p, ptrdiff_t c, ptrd
             bias += next[0];
         }
     }
+    if (past)
+        vf_past_done();
     for (int j = 0; p->part && j < taps; j++)
         set(p->part + j * d + c, m, part, sum[j]);
     if (p->part)

@@ -22,8 +22,7 @@ struct as_scan_piece {
     const real *dh;                     /* backward: what comes in, and what goes out, NULL where none is wanted */
     real *da, *dx, *dh0;                /* da (width) when step_a is 0 */
     bool fresh_a, fresh_x, fresh_h0;
-    bool past;                          /* backward, float: so much is gone through that what is written afresh will not
-                                         * stay in the caches: where rows fit it goes past them. The same numbers */
+    bool past;                          /* backward, float: what is written afresh goes past the caches, where rows fit */
 };
 
 /* Rows are asked for ahead: the way back runs against the direction that processors foresee, and a piece of some
@@ -45,6 +44,7 @@ struct as_depthwise_piece {
     const real *dy;
     real *dx, *part;                    /* part (taps + 1, width): this piece's share of dw and of dbias */
     bool fresh_x;
+    bool past;                          /* as above, dx */
 };
 
 /* y = fresh ? v : y + v over one row. A macro because v is an expression in c. */

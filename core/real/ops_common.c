@@ -190,6 +190,11 @@ void as_op_rows(ptrdiff_t rows, ptrdiff_t width, double cost, void (*run)(void *
     as_parallel((rows + r.each - 1) / r.each, cost * (double)rows * (double)width, rows_piece, &r);
 }
 
+bool as_op_goes_past(int arrays, ptrdiff_t n)
+{
+    return (double)arrays * (double)n * sizeof(real) > AS_PAST;
+}
+
 struct add { const real *x; real *y; bool fresh; };
 
 static void add_run(void *ctx, ptrdiff_t from, ptrdiff_t to)

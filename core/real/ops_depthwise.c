@@ -158,6 +158,7 @@ static void depthwise_back(struct as_tape *t, struct as_note *note)
     if (dw || dbias)
         s.parts = as_arena_take(arena, as_size((size_t)(pieces * (taps + 1) * d), sizeof *s.parts));
     s.run = BACKWARD;
+    s.p.past = as_op_goes_past(3, as_node_size(x));
     run_depthwise(&s, s.silu ? 4.0 : 2.0);
     if (s.parts) {
         real *sum = as_arena_take(arena, as_size((size_t)((taps + 1) * d), sizeof *sum));

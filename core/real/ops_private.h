@@ -18,6 +18,10 @@
 
 enum { AS_CUT = 1 << 14, AS_BLOCK = 256 };      /* numbers a piece; numbers a buffer on the stack */
 
+/* Bytes gone through in one pass above which the caches, which others share, keep little of what was written: a fresh
+ * gradient then goes past them. A store into a line that is not there reads it first. Found by measuring. */
+enum { AS_PAST = 1 << 24 };
+
 #define as_op_dims AS_REAL(as_op_dims)
 #define as_op_axis AS_REAL(as_op_axis)
 #define as_op_reals AS_REAL(as_op_reals)
@@ -34,6 +38,7 @@ enum { AS_CUT = 1 << 14, AS_BLOCK = 256 };      /* numbers a piece; numbers a bu
 #define as_op_add_here AS_REAL(as_op_add_here)
 #define as_op_reduce AS_REAL(as_op_reduce)
 #define as_op_unary AS_REAL(as_op_unary)
+#define as_op_goes_past AS_REAL(as_op_goes_past)
 
 /* "(2, 3, 4)", from as_say(). */
 const char *as_op_dims(const struct as_node *a);
@@ -58,6 +63,9 @@ void as_op_weigh(ptrdiff_t n, const real *p, const real *g, real by, real *y, bo
 /* The loops of an element-wise operator; name: enum as_unary_name of kernel/unary.h. */
 struct as_unary;
 const struct as_unary *as_op_unary(int name);
+
+/* Does a pass over `arrays` arrays of n numbers go past the caches? */
+bool as_op_goes_past(int arrays, ptrdiff_t n);
 
 /* Rows in pieces of about AS_CUT numbers: run(ctx, from, to) for from <= row < to. cost: operations a number. */
 void as_op_rows(ptrdiff_t rows, ptrdiff_t width, double cost, void (*run)(void *ctx, ptrdiff_t from, ptrdiff_t to),

@@ -24,7 +24,6 @@ static const struct as_sequence_kernels plain = {
 
 /* One scan over a batch. */
 enum { SHORT = 64, LEAST = 16 };         /* numbers of a row a piece: few, and one line of the cache */
-enum { PAST = 1 << 25 };                 /* bytes gone through on the way back above which shared caches do not keep them */
 enum { PIECES = 8 };                     /* pieces below which rows are cut into short ones; into lines when there is one */
 
 struct scan {
@@ -102,7 +101,7 @@ static void scan_back(struct as_tape *t, struct as_note *note)
     if (h0)
         s.p.dh0 = as_gradient_open(t, h0, &s.p.fresh_h0);
     const int arrays = 2 + (s.p.step_a ? 1 : 0) + (s.p.dx ? 1 : 0) + (s.p.da && s.p.step_a ? 1 : 0);
-    s.p.past = (double)arrays * (double)as_node_size(x) * sizeof(real) > PAST;
+    s.p.past = as_op_goes_past(arrays, as_node_size(x));
     size_t mark = as_arena_mark(arena);
     bool shared = s.p.da && !s.p.step_a, fresh = s.p.fresh_a;
     if (shared) {

@@ -1,5 +1,5 @@
-/* test_scan.c: a scan's way back written past the caches gives the bits of the usual one, at every level that this
- * processor has, and touches nothing else; rows that do not fit go the usual way.
+/* test_past.c: the way back of scans and depthwise convolutions written past the caches gives the bits of the usual one,
+ * at every level that this processor has, and touches nothing else; rows that do not fit go the usual way.
  */
 #include "core/kernel/kernels.h"
 #include "core/kernel/sequence.h"
@@ -98,6 +98,45 @@ static void test_rows_that_do_not_fit(void **state)
                     same(&(struct way){ cuts[i][0], cuts[i][1], cuts[i][2], cuts[i][3], complex, false, x, a });
 }
 
+/* A depthwise convolution's dx and shares of dw; dx may be dy. */
+static void convolve(const struct as_sequence_kernels *k, ptrdiff_t width, ptrdiff_t taps, ptrdiff_t off, enum take how,
+                     bool past, struct given *g)
+{
+    static _Alignas(64) float x[SIZE], dy[SIZE];
+    float w[6 * MOST];
+    for (ptrdiff_t i = 0; i < SIZE; i++) {
+        x[i] = number(i, 1);
+        dy[i] = number(i, 2);
+        g->dx[i] = number(i, 3);
+        g->da[i] = number(i, 4);
+    }
+    for (ptrdiff_t i = 0; i < 6 * MOST; i++)
+        w[i] = number(i, 5);
+    k->depthwise_backward(&(struct as_depthwise_piece){ .time = TIME, .width = width, .taps = taps, .start = 0, .stop = TIME,
+                                                        .w = w, .x = x, .dy = dy,
+                                                        .dx = how == IN_PLACE ? dy : g->dx + off, .part = g->da,
+                                                        .fresh_x = how != ADD, .past = past });
+    if (how == IN_PLACE)
+        memcpy(g->dx, dy, sizeof g->dx);
+}
+
+static void test_depthwise(void **state)
+{
+    static const ptrdiff_t cuts[][2] = { { 32, 0 }, { 96, 0 }, { 32, 4 }, { 32, 2 }, { 40, 0 }, { 21, 0 }, { 6, 0 } };
+    static struct given plain, past;
+    (void)state;
+    for (int l = 0; l <= (int)as_level(); l++)
+        for (size_t i = 0; i < sizeof cuts / sizeof cuts[0]; i++)
+            for (ptrdiff_t taps = 1; taps <= 5; taps++)
+                for (enum take how = WRITE; how <= (taps <= AS_DEPTHWISE_IN_PLACE ? IN_PLACE : ADD); how++) {
+                    convolve(level[l], cuts[i][0], taps, cuts[i][1], how, false, &plain);
+                    convolve(level[l], cuts[i][0], taps, cuts[i][1], how, true, &past);
+                    if (memcmp(plain.dx, past.dx, sizeof plain.dx) || memcmp(plain.da, past.da, sizeof plain.da))
+                        fail_msg("level %d, width %td, offset %td, %td taps, how %d: other numbers past the caches", l,
+                                 cuts[i][0], cuts[i][1], taps, (int)how);
+                }
+}
+
 enum { B = 6, T = 1024, D = 512, ROW = T * D };      /* 63 MB on the way back, one sequence 10 MB */
 
 /* h of `batch` sequences from number `first` on, and the gradients of a and x under the loss sum of h^2. */
@@ -134,6 +173,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_past_the_caches),
         cmocka_unit_test(test_rows_that_do_not_fit),
+        cmocka_unit_test(test_depthwise),
         cmocka_unit_test(test_sequences_together),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
