@@ -1,5 +1,6 @@
-/* test_past.c: the way back of scans and depthwise convolutions written past the caches gives the bits of the usual one,
- * at every level that this processor has, and touches nothing else; rows that do not fit go the usual way.
+/* test_past.c: the way back of scans, depthwise convolutions and normalisations written past the caches gives the bits
+ * of the usual one, at every level that this processor has, and touches nothing else; rows that do not fit go the usual
+ * way.
  */
 #include "core/kernel/kernels.h"
 #include "core/kernel/sequence.h"
@@ -15,12 +16,17 @@
 #include <cmocka.h>
 
 extern const struct as_sequence_kernels as_sequence_kernels_portable;
+extern const struct as_row_kernels as_row_kernels_portable;
 #if defined(__x86_64__)
 extern const struct as_sequence_kernels as_sequence_kernels_avx2, as_sequence_kernels_avx512;
+extern const struct as_row_kernels as_row_kernels_avx2, as_row_kernels_avx512;
 static const struct as_sequence_kernels *const level[] = { &as_sequence_kernels_portable, &as_sequence_kernels_avx2,
                                                            &as_sequence_kernels_avx512 };
+static const struct as_row_kernels *const rows[] = { &as_row_kernels_portable, &as_row_kernels_avx2,
+                                                     &as_row_kernels_avx512 };
 #else
 static const struct as_sequence_kernels *const level[] = { &as_sequence_kernels_portable };
+static const struct as_row_kernels *const rows[] = { &as_row_kernels_portable };
 #endif
 
 enum { TIME = 7, MOST = 96, SIZE = TIME * MOST + 64 };
@@ -137,6 +143,50 @@ static void test_depthwise(void **state)
                 }
 }
 
+/* A normalisation's dx and sums of dgain and dbias; dx may be dy, or NONE. */
+static void normalise(const struct as_row_kernels *k, bool centred, ptrdiff_t d, ptrdiff_t off, enum take how, bool past,
+                      struct given *g)
+{
+    static _Alignas(64) float x[SIZE], dy[SIZE];
+    float gain[MOST], mean[TIME], r[TIME];
+    for (ptrdiff_t i = 0; i < SIZE; i++) {
+        x[i] = number(i, 1);
+        dy[i] = number(i, 2);
+        g->dx[i] = number(i, 3);
+        g->da[i] = number(i, 4);
+    }
+    for (ptrdiff_t i = 0; i < MOST; i++)
+        gain[i] = number(i, 5);
+    for (ptrdiff_t i = 0; i < TIME; i++) {
+        mean[i] = number(i, 6);
+        r[i] = 1.5f + number(i, 7);
+    }
+    const struct as_norm_rows c = { .d = d, .centred = centred, .count = (float)d, .x = x, .gain = gain, .mean = mean,
+                                    .r = r, .dy = dy, .dx = how == NONE ? NULL : how == IN_PLACE ? dy : g->dx + off,
+                                    .dgain = g->da, .dbias = g->da + d, .fresh = how != ADD, .past = past };
+    k->norm_backward(&c, 1, TIME - 1);
+    if (how == IN_PLACE)
+        memcpy(g->dx, dy, sizeof g->dx);
+}
+
+static void test_normalisation(void **state)
+{
+    static const ptrdiff_t cuts[][2] = { { 32, 0 }, { 96, 0 }, { 32, 4 }, { 32, 2 }, { 40, 0 }, { 21, 0 }, { 16, 0 },
+                                         { 8, 0 } };
+    static struct given plain, past;
+    (void)state;
+    for (int l = 0; l <= (int)as_level(); l++)
+        for (size_t i = 0; i < sizeof cuts / sizeof cuts[0]; i++)
+            for (int centred = 0; centred < 2; centred++)
+                for (enum take how = NONE; how <= IN_PLACE; how++) {
+                    normalise(rows[l], centred, cuts[i][0], cuts[i][1], how, false, &plain);
+                    normalise(rows[l], centred, cuts[i][0], cuts[i][1], how, true, &past);
+                    if (memcmp(plain.dx, past.dx, sizeof plain.dx) || memcmp(plain.da, past.da, sizeof plain.da))
+                        fail_msg("level %d, width %td, offset %td, %s, how %d: other numbers past the caches", l,
+                                 cuts[i][0], cuts[i][1], centred ? "centred" : "not centred", (int)how);
+                }
+}
+
 enum { B = 6, T = 1024, D = 512, ROW = T * D };      /* 63 MB on the way back, one sequence 10 MB */
 
 /* h of `batch` sequences from number `first` on, and the gradients of a and x under the loss sum of h^2. */
@@ -174,6 +224,7 @@ int main(void)
         cmocka_unit_test(test_past_the_caches),
         cmocka_unit_test(test_rows_that_do_not_fit),
         cmocka_unit_test(test_depthwise),
+        cmocka_unit_test(test_normalisation),
         cmocka_unit_test(test_sequences_together),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -69,6 +69,7 @@ struct as_norm_rows {
     const float *dy;                    /* backward: */
     float *dx, *dgain, *dbias;          /* (rows, d), (d), (d); NULL where none is wanted */
     bool fresh;                         /* dx is undefined before and is written, else added to */
+    bool past;                          /* what is written afresh goes past the caches, where rows fit */
 };
 
 /* Rotary positions: each head's halves (u, v) become (u cos - v sin, u sin + v cos), or the other way round. */

@@ -196,11 +196,13 @@ INLINE void forward_rows(const struct as_norm_rows *c, ptrdiff_t from, ptrdiff_t
     }
 }
 
-/* With g = dy gain: dx = r (g - mean(g) - z mean(g z)); dgain += dy z, dbias += dy. */
+/* With g = dy gain: dx = r (g - mean(g) - z mean(g z)); dgain += dy z, dbias += dy. Where dx is dy,
+ * its lines are in the caches already, and it does not go past them. */
 INLINE void backward_rows(const struct as_norm_rows *c, ptrdiff_t from, ptrdiff_t to, const ptrdiff_t d,
                           const bool mean)
 {
     const bool whole = d % VF_WIDTH == 0;
+    const bool past = c->past && c->fresh && c->dx && c->dx != c->dy && whole && (uintptr_t)c->dx % sizeof(vf) == 0;
     for (ptrdiff_t row = from; row < to; row++) {
         const float *x = c->x + row * d, *dy = c->dy + row * d;
         vf r = vf_set1(c->r[row]), m = vf_set1(mean ? c->mean[row] : 0.0f), along = vf_set1(0.0f), level = along;
@@ -235,9 +237,14 @@ INLINE void backward_rows(const struct as_norm_rows *c, ptrdiff_t from, ptrdiff_
                 v -= level;
             v = (v - z * along) * r;
             v += c->fresh ? vf_set1(0.0f) : get(dx + j, d - j, whole);
-            set(dx + j, d - j, whole, v);
+            if (past)
+                vf_store_past(dx + j, v);
+            else
+                set(dx + j, d - j, whole, v);
         }
     }
+    if (past)
+        vf_past_done();
 }
 
 /* ---- Rows of eight, the width of a small head, not centred: a register of eight lanes each. A part of a wider one

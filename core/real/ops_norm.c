@@ -145,6 +145,7 @@ static void back_piece(void *ctx, ptrdiff_t i)
     struct norm *c = ctx;
     const ptrdiff_t from = i * c->each, to = from + c->each < c->rows ? from + c->each : c->rows;
     struct as_norm_rows rows = rows_of(c);
+    rows.past = as_op_goes_past(3, c->rows * c->d);
     if (c->sums) {
         real *dgain = c->sums + 2 * i * c->d;
         memset(dgain, 0, 2 * (size_t)c->d * sizeof *dgain);
