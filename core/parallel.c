@@ -107,6 +107,22 @@ static void check_after(bool kept)
     }
 }
 
+/* Each member has its share of the pieces, the same in each region that has as many, and takes from the others' when it
+ * has ended its own. So what a member wrote in one operator it mostly reads in the next, from its own processor's caches:
+ * members may have no cache in common. */
+#define MOST_SHARES 64
+
+struct share { _Alignas(64) atomic_ptrdiff_t next; ptrdiff_t end; };
+
+/* Pieces of a share until it has none, `grain` at a time. */
+static void take_share(struct share *s, ptrdiff_t grain, void (*piece)(void *ctx, ptrdiff_t i), void *ctx)
+{
+    ptrdiff_t from;
+    while ((from = atomic_fetch_add_explicit(&s->next, grain, memory_order_relaxed)) < s->end)
+        for (ptrdiff_t i = from; i < from + grain && i < s->end; i++)
+            piece(ctx, i);
+}
+
 void as_parallel(ptrdiff_t n, double cost, void (*piece)(void *ctx, ptrdiff_t i), void *ctx)
 {
     if (n <= 0)
@@ -123,12 +139,17 @@ void as_parallel(ptrdiff_t n, double cost, void (*piece)(void *ctx, ptrdiff_t i)
     ptrdiff_t grain = cost / (double)n > LARGE_COST ? 1 : n / ((ptrdiff_t)team * 8) + 1;      /* changes no bits */
     int kept = 1;
     check_after(prepare());
+    struct share share[MOST_SHARES];
+    int shares = team < MOST_SHARES ? team : MOST_SHARES;
+    for (int m = 0; m < shares; m++) {
+        atomic_init(&share[m].next, n * m / shares);
+        share[m].end = n * (m + 1) / shares;
+    }
 #pragma omp parallel num_threads(team) reduction(&& : kept)
     {
         kept = prepare();
-#pragma omp for schedule(dynamic, grain)
-        for (ptrdiff_t i = 0; i < n; i++)
-            piece(ctx, i);
+        for (int m = 0; m < shares; m++)
+            take_share(&share[(as_parallel_member() + m) % shares], grain, piece, ctx);
     }
     check_after(kept);
 }

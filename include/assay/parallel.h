@@ -6,7 +6,8 @@
 
 #include <stddef.h>
 
-/* Calls piece(ctx, i) for i in 0..n-1, in any order, on the team. Pieces must write to disjoint places; sums
+/* Calls piece(ctx, i) for i in 0..n-1, in any order, on the team: member m begins with its m-th share of them, so pieces
+ * of equal number in regions of equal n mostly meet the same member's cache. Pieces must write to disjoint places; sums
  * over pieces are the caller's, in index order, afterwards. `cost` is the rough number of operations of all
  * pieces together: small work stays on the calling thread (same bits either way). */
 void as_parallel(ptrdiff_t n, double cost, void (*piece)(void *ctx, ptrdiff_t i), void *ctx);
