@@ -109,7 +109,7 @@ static void check_after(bool kept)
 
 /* Each member has its share of the pieces, the same in each region that has as many, and takes from the others' when it
  * has ended its own. So what a member wrote in one operator it mostly reads in the next, from its own processor's caches:
- * members may have no cache in common. */
+ * members may have no cache in common. In a team larger than MOST_SHARES some begin with the same one. */
 #define MOST_SHARES 64
 
 struct share { _Alignas(64) atomic_ptrdiff_t next; ptrdiff_t end; };

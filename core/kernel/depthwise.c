@@ -54,8 +54,7 @@ INLINE void backward_lanes(const struct as_depthwise_piece *p, ptrdiff_t c, ptrd
                            const bool part)
 {
     const ptrdiff_t d = p->width;
-    const bool past = p->past && p->fresh_x && p->dx != p->dy && !part && d % VF_WIDTH == 0
-                      && (uintptr_t)p->dx % sizeof(vf) == 0;
+    const bool past = p->past && p->fresh_x && p->dx != p->dy && !part && d % VF_WIDTH == 0 && vf_fits(p->dx);
     vf w[MOST], next[MOST], sum[MOST], bias = vf_set1(0.0f);
     for (int j = 0; j < taps; j++) {
         ptrdiff_t t = p->stop + j;

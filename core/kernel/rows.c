@@ -202,7 +202,7 @@ INLINE void backward_rows(const struct as_norm_rows *c, ptrdiff_t from, ptrdiff_
                           const bool mean)
 {
     const bool whole = d % VF_WIDTH == 0;
-    const bool past = c->past && c->fresh && c->dx && c->dx != c->dy && whole && (uintptr_t)c->dx % sizeof(vf) == 0;
+    const bool past = c->past && c->fresh && c->dx && c->dx != c->dy && whole && vf_fits(c->dx);
     for (ptrdiff_t row = from; row < to; row++) {
         const float *x = c->x + row * d, *dy = c->dy + row * d;
         vf r = vf_set1(c->r[row]), m = vf_set1(mean ? c->mean[row] : 0.0f), along = vf_set1(0.0f), level = along;

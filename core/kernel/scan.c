@@ -15,7 +15,7 @@ void AS_LEVELLED(as_scan_complex_backward)(const struct as_scan_piece *p);
 /* Every register of every row of a gradient that is written starts at a multiple of its bytes. */
 static bool fits(const real *first, const struct as_scan_piece *p)
 {
-    return !first || ((uintptr_t)(first + p->from) % sizeof(vf) == 0 && p->width % VF_WIDTH == 0);
+    return !first || (vf_fits(first + p->from) && p->width % VF_WIDTH == 0);
 }
 
 static bool goes_past(const struct as_scan_piece *p)

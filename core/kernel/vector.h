@@ -9,6 +9,7 @@
 #define ASSAY_KERNEL_VECTOR_H
 
 #include <assay/kernel.h>
+#include <stdint.h>
 #include <string.h>
 
 #define AS_LEVELLED(name) AS_PASTE(AS_PASTE(name, _), ASSAY_LEVEL_NAME)
@@ -85,6 +86,12 @@ static inline vf vf_minus_abs(vf a)
 }
 #define vf_fma(a, b, c) ((a) * (b) + (c))
 #endif
+
+/* May vf_store_past() write at p? */
+static inline int vf_fits(const float *p)
+{
+    return (uintptr_t)p % sizeof(vf) == 0;
+}
 
 static inline void vf_past_done(void)
 {
